@@ -1,0 +1,250 @@
+"""What relay knows of one background job: its states in one table, the value itself, and its form in a ledger row.
+
+Times are seconds since the epoch (float, the service's wall clock) throughout the core.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+
+from relay.errors import Reason, Undecipherable
+
+ROW_VERSION = 1
+EMPTY_METADATA = b"{}"
+
+
+class EventType(StrEnum):
+    STARTED = "zendesk.job.started"
+    PROGRESSED = "zendesk.job.progressed"
+    COMPLETED = "zendesk.job.completed"
+    FAILED = "zendesk.job.failed"
+    KILLED = "zendesk.job.killed"
+    EXPIRED = "zendesk.job.expired"
+    LOST = "zendesk.job.lost"
+
+
+class Outcome(StrEnum):
+    """What became of the items; receivers switch on this. UNKNOWN: nobody can tell."""
+
+    SUCCEEDED = "succeeded"
+    PARTIALLY_FAILED = "partially_failed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One row of the state table. `ends_with`: the event that entering this state records, None while running."""
+
+    ends_with: EventType | None = None
+    running: bool = False
+    reason: Reason | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return not self.running
+
+
+PENDING, DELETED, EXPIRED, LOST = "pending", "deleted", "expired", "lost"
+
+STATES: Mapping[str, State] = MappingProxyType(
+    {
+        # ours: not seen yet
+        PENDING: State(running=True),
+        # Zendesk's own words; any other word is carried as it is and counts as running
+        "queued": State(running=True),
+        "working": State(running=True),
+        "completed": State(ends_with=EventType.COMPLETED),
+        "failed": State(ends_with=EventType.FAILED, reason=Reason.JOB_FAILED),
+        "killed": State(ends_with=EventType.KILLED, reason=Reason.JOB_KILLED),
+        # ours: ended without a word from Zendesk
+        EXPIRED: State(ends_with=EventType.EXPIRED, reason=Reason.AGE_LIMIT),
+        LOST: State(ends_with=EventType.LOST, reason=Reason.NEVER_FOUND),
+        # a person stopped the tracking: no event, invisible, kept only while earlier events are owed
+        DELETED: State(),
+    }
+)
+UNKNOWN_WORD = State(running=True)
+STATE_LABELS = (*STATES, "other")  # the closed set for metrics
+
+
+def state_of(word: str) -> State:
+    return STATES.get(word, UNKNOWN_WORD)
+
+
+class JobKey(NamedTuple):
+    account: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """How many of the job's items went well. None: Zendesk did not say."""
+
+    total: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event in the job's row; with the row it renders to the same bytes every time.
+
+    `job_status` is Zendesk's object as JSON when the event was recorded. A terminal event holds None there and renders
+    the row's, which never changes again: results are stored once.
+    """
+
+    type: EventType
+    sequence: int
+    detected_at: float
+    previous_status: str | None
+    metadata: bytes
+    job_status: bytes | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A tracked job. Changed only by `core.observe`; (account, id, tracked_at) names one incarnation of it.
+
+    `job_status`: Zendesk's object as last seen, as JSON, cut to the configured bound; None until seen.
+    `queued_at`: when it was last seen queued, where progress is measured from; `seen_at`: when it was first seen at all.
+    `sequence`: of the newest event, 0 before the first. `events`: started, newest progress, terminal; oldest first.
+    """
+
+    account: str
+    id: str
+    tracked_at: float
+    state: str = PENDING
+    sequence: int = 0
+    metadata: bytes = EMPTY_METADATA
+    traceparent: str | None = None
+    job_status: bytes | None = None
+    results_truncated: bool = False
+    outcome: Outcome | None = None
+    items: Items = Items()
+    seen_at: float | None = None
+    queued_at: float | None = None
+    detected_at: float | None = None
+    completed_at: str | None = None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.account, self.id)
+
+    @property
+    def terminal(self) -> bool:
+        return not state_of(self.state).running
+
+    @property
+    def final_event(self) -> Event | None:
+        """The terminal event, once there is one."""
+        last = self.events[-1] if self.events else None
+        return last if last is not None and last.type is STATES.get(self.state, UNKNOWN_WORD).ends_with else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRequest:
+    """A wish to have a job watched, checked and bounded by the intake. `metadata`: a JSON object as bytes."""
+
+    account: str
+    id: str
+    metadata: bytes = EMPTY_METADATA
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.account, self.id)
+
+
+def _json(value: bytes | None) -> orjson.Fragment | None:
+    return None if value is None else orjson.Fragment(value)
+
+
+def encode(job: Job) -> bytes:
+    """The job as a ledger row's value: compact JSON with the version `v`; keys at their default are left out."""
+    row: dict[str, Any] = {"v": ROW_VERSION, "account": job.account, "id": job.id, "tracked_at": job.tracked_at}
+    if job.state != PENDING:
+        row["state"] = job.state
+    if job.sequence:
+        row["sequence"] = job.sequence
+    if job.metadata != EMPTY_METADATA:
+        row["metadata"] = _json(job.metadata)
+    if job.job_status is not None:
+        row["job_status"] = _json(job.job_status)
+    if job.results_truncated:
+        row["results_truncated"] = True
+    if job.items != Items():
+        row["items"] = [job.items.total, job.items.succeeded, job.items.failed]
+    for name in ("traceparent", "outcome", "seen_at", "queued_at", "detected_at", "completed_at"):
+        value = getattr(job, name)
+        if value is not None:
+            row[name] = value
+    if job.events:
+        row["events"] = [_encode_event(event) for event in job.events]
+    return orjson.dumps(row)
+
+
+def _encode_event(event: Event) -> list[Any]:
+    return [
+        event.type,
+        event.sequence,
+        event.detected_at,
+        event.previous_status,
+        _json(event.metadata),
+        _json(event.job_status),
+        event.reason,
+    ]
+
+
+def decode(row: bytes) -> Job:
+    """The job of a row that `encode` wrote.
+
+    Raises Undecipherable: not such a row, or one written by a newer version of relay.
+    """
+    try:
+        fields: dict[str, Any] = orjson.loads(row)
+        version = fields.pop("v")
+        if version > ROW_VERSION:
+            raise Undecipherable(f"a job row of version {version}, newer than {ROW_VERSION}: upgrade relay")
+        if "metadata" in fields:
+            fields["metadata"] = orjson.dumps(fields["metadata"])
+        if "job_status" in fields:
+            fields["job_status"] = orjson.dumps(fields["job_status"])
+        if "items" in fields:
+            total, succeeded, failed = fields["items"]
+            fields["items"] = Items(total=total, succeeded=succeeded, failed=failed)
+        if "outcome" in fields:
+            fields["outcome"] = Outcome(fields["outcome"])
+        if "events" in fields:
+            fields["events"] = tuple(_decode_event(*event) for event in fields["events"])
+        return Job(**fields)
+    except Undecipherable:
+        raise
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Undecipherable(f"not a job row: {error}") from error
+
+
+def _decode_event(  # noqa: PLR0913, PLR0917 - the columns of `_encode_event`
+    kind: str,
+    sequence: int,
+    detected_at: float,
+    previous_status: str | None,
+    metadata: Any,  # noqa: ANN401 - JSON
+    job_status: Any,  # noqa: ANN401 - JSON
+    reason: str | None,
+) -> Event:
+    return Event(
+        type=EventType(kind),
+        sequence=sequence,
+        detected_at=detected_at,
+        previous_status=previous_status,
+        metadata=orjson.dumps(metadata),
+        job_status=None if job_status is None else orjson.dumps(job_status),
+        reason=None if reason is None else Reason(reason),
+    )

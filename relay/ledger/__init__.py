@@ -1,0 +1,104 @@
+"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite holds both.
+
+An answer is always what was committed, never what is on its way. Rows are keyed by incarnation (account, id, tracked_at):
+a job tracked afresh leaves the events of its former life owed and unharmed.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import Job, JobKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Changes that become durable together or not at all. A row replaces the one with the same key.
+
+    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values; None removes one.
+    """
+
+    jobs: Sequence[Job] = ()
+    deliveries: Sequence[Delivery] = ()
+    forgotten: Sequence[Job] = ()
+    marks: Mapping[str, bytes | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a page of jobs ended: the order is newest `tracked_at` first, then account, then id."""
+
+    tracked_at: float
+    account: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Deliveries of one sink: how many are pending and dead, and since when the oldest pending one is owed."""
+
+    pending: int = 0
+    dead: int = 0
+    oldest_pending_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How old a settled row must be to be forgotten, as points in time (seconds since the epoch)."""
+
+    finished_before: float
+    dead_before: float
+
+
+class Ledger(Protocol):
+    """Any call may raise LedgerError, after which nothing of that call is durable. `open` may raise LedgerUnusable."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        """Idempotent; safe before `open`."""
+
+    async def commit(self, batch: Batch) -> None:
+        """Durable when it returns: survives kill -9 and loss of power. Waits for commits that were called before."""
+
+    async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
+        """A page of all jobs that have not ended, each with its deliveries, in key order, starting after `after`.
+
+        A row that cannot be deciphered raises LedgerUnusable naming it: better to stop than to forget a job.
+        """
+
+    async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
+        """The newest incarnation of each job that is known, deleted ones included."""
+
+    async def deliveries_of(self, job: Job) -> Sequence[Delivery]:
+        """All deliveries of this incarnation, by sink."""
+
+    async def page(
+        self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
+    ) -> Sequence[Job]:
+        """Newest first: the newest incarnation of each job that is not deleted, of these accounts (None: all), in this state."""
+
+    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        """PENDING deliveries of the sink with `due_at` ≤ now, earliest first, each with its job."""
+
+    async def next_due(self, sink: str) -> float | None:
+        """The earliest `due_at` of the sink's PENDING deliveries."""
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """By sink; a sink that nothing is owed to may be missing."""
+
+    async def marks(self) -> Mapping[str, bytes]: ...
+
+    async def forget(self, retention: Retention, limit: int) -> int:
+        """Remove at most `limit` ended jobs, with their deliveries, and tell how many were removed.
+
+        A job goes when nothing is pending for it, it ended and was last settled before `finished_before` and its dead
+        deliveries were settled before `dead_before`. A deleted job goes as soon as nothing is pending for it.
+        """
+
+    async def size_bytes(self) -> int:
+        """What the record takes on disk."""
+
+
+__all__ = ["Backlog", "Batch", "Cursor", "Delivery", "DeliveryState", "Job", "JobKey", "Ledger", "Retention"]

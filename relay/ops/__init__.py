@@ -1,0 +1,1 @@
+"""What keeps the service operable: clock, logs, metrics, health."""

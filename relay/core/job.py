@@ -82,6 +82,15 @@ class JobKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a page of jobs ended: the order is newest `tracked_at` first, then account, then id."""
+
+    tracked_at: float
+    account: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
     """How many of the job's items went well. None: Zendesk did not say."""
 

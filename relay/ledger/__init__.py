@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import Job, JobKey
+from relay.core.job import Cursor, Job, JobKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +23,6 @@ class Batch:
     deliveries: Sequence[Delivery] = ()
     forgotten: Sequence[Job] = ()
     marks: Mapping[str, bytes | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """Where a page of jobs ended: the order is newest `tracked_at` first, then account, then id."""
-
-    tracked_at: float
-    account: str
-    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

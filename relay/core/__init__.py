@@ -1,1 +1,1 @@
-"""Decisions, and nothing else: no clock, no randomness, no await, no logging. `now` and bytes go in, values come out."""
+"""Decisions, and nothing else: no clock, no randomness, no await, no log. `now` and bytes go in, values come out."""

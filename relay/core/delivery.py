@@ -1,7 +1,7 @@
 """What is owed to whom: one row for a job and a sink, pointing at the event that the sink gets next.
 
-The events stand in the job's row; a delivery is a cursor over them. So order per job, the replacement of an old progress
-event by a newer one and the precedence of the terminal event need no bookkeeping: they follow from `next_event`.
+The events stand in the job's row; a delivery is a cursor over them. So order per job, the replacement of an old
+progress event by a newer one and the precedence of the terminal event need no bookkeeping.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,28 @@
-"""Events as CloudEvents 1.0: deterministic ids, one rendering, two encodings."""
+"""Events as CloudEvents 1.0: deterministic ids, one rendering, one encoding for webhooks and the event stream.
+
+An event is rendered from the job's row whenever it is sent. Everything in it comes from what the row keeps unchanged, so a
+repeat, also after a restart, is the same bytes.
+"""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from relay.core.job import STATES, Event, EventType, Items, Job
+
+SPEC_VERSION: Final = "1.0"
+DATA_CONTENT_TYPE: Final = "application/json"
+STRUCTURED_CONTENT_TYPE: Final = "application/cloudevents+json"
+DATA_SCHEMA: Final = "urn:zendesk-job-relay:event-data:1"
+"""Names the schema of `data` (docs/events/event.schema.json). A URN: a name that outlives any host; the number grows with
+an incompatible change, as CloudEvents asks."""
+
+TERMINAL_TYPES: frozenset[EventType] = frozenset(
+    state.ends_with for state in STATES.values() if state.ends_with is not None
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +38,83 @@ class CloudEvent:
     sequence: str
     data: bytes
     traceparent: str | None = None
+
+
+def source_of(base_url: str) -> str:
+    """The `source` of all events of the account that lives at this URL."""
+    return f"{base_url.rstrip('/')}/api/v2/job_statuses"
+
+
+def event_id(job: Job, event: Event) -> str:
+    """The event's id: the same for every retry and republish, different for every incarnation of the job.
+
+    Without dots, because it is the `webhook-id` too, and a signature joins that with dots.
+    """
+    # The parts are told apart by a NUL, which only the last could hold.
+    name = f"{event.sequence}\0{float(job.tracked_at)!r}\0{job.id}\0{job.account}"
+    return f"evt_{blake2b(name.encode(), digest_size=16).hexdigest()}"
+
+
+def render(job: Job, event: Event, source: str) -> CloudEvent:
+    """The event, one of `job.events`, as everyone gets it. `source`: see `source_of`."""
+    return CloudEvent(
+        id=event_id(job, event),
+        source=source,
+        type=event.type.value,
+        subject=job.id,
+        time=timestamp(event.detected_at),
+        partitionkey=f"{job.account}/{job.id}",
+        sequence=f"{event.sequence:010d}",
+        data=orjson.dumps(_data(job, event)),
+        traceparent=job.traceparent,
+    )
+
+
+def structured(event: CloudEvent) -> bytes:
+    """The event in CloudEvents' JSON format: one object, attributes first, `data` inside."""
+    attributes: dict[str, Any] = {
+        "specversion": SPEC_VERSION,
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time,
+        "datacontenttype": DATA_CONTENT_TYPE,
+        "dataschema": DATA_SCHEMA,
+        "partitionkey": event.partitionkey,
+        "sequence": event.sequence,
+    }
+    if event.traceparent is not None:
+        attributes["traceparent"] = event.traceparent
+    return orjson.dumps({**attributes, "data": orjson.Fragment(event.data)})
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with milliseconds: `2026-02-03T04:05:06.789Z`."""
+    return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def _data(job: Job, event: Event) -> dict[str, Any]:
+    # The row's outcome, results and counts belong to the terminal event; while the job ran there were none.
+    final = event.type in TERMINAL_TYPES
+    job_status = job.job_status if final else event.job_status
+    items = job.items if final else Items(total=_total(event.job_status))
+    return {
+        "account": job.account,
+        "job_id": job.id,
+        "job_status": None if job_status is None else orjson.Fragment(job_status),
+        "previous_status": event.previous_status,
+        "outcome": job.outcome if final else None,
+        "items": {"total": items.total, "succeeded": items.succeeded, "failed": items.failed},
+        "reason": event.reason,
+        "metadata": orjson.Fragment(event.metadata),
+        "tracked_at": timestamp(job.tracked_at),
+        "detected_at": timestamp(event.detected_at),
+        "completed_at": job.completed_at if final else None,
+        "results_truncated": final and job.results_truncated,
+    }
+
+
+def _total(job_status: bytes | None) -> int | None:
+    total = orjson.loads(job_status).get("total") if job_status is not None else None
+    return total if type(total) is int and total >= 0 else None

@@ -121,7 +121,7 @@ class Job:
     """A tracked job. Changed only by `core.observe`; (account, id, tracked_at) names one incarnation of it.
 
     `job_status`: Zendesk's object as last seen, as JSON, cut to the configured bound; None until seen.
-    `queued_at`: when it was last seen queued, where progress is measured from; `seen_at`: when it was first seen at all.
+    `queued_at`: when it was last seen queued, where progress is measured from; `seen_at`: when it was first seen.
     `sequence`: of the newest event, 0 before the first. `events`: started, newest progress, terminal; oldest first.
     """
 
@@ -220,7 +220,9 @@ def decode(row: bytes) -> Job:
         fields: dict[str, Any] = orjson.loads(row)
         version = fields.pop("v")
         if version > ROW_VERSION:
-            raise Undecipherable(f"a job row of version {version}, newer than {ROW_VERSION}: upgrade relay")
+            raise Undecipherable(  # noqa: TRY301 - it belongs here
+                f"a job row of version {version}, newer than {ROW_VERSION}: upgrade relay"
+            )
         if "metadata" in fields:
             fields["metadata"] = orjson.dumps(fields["metadata"])
         if "job_status" in fields:

@@ -12,36 +12,6 @@ from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Cursor, Job, JobKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Changes that become durable together or not at all. A row replaces the one with the same key.
-
-    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values; None removes one.
-    """
-
-    jobs: Sequence[Job] = ()
-    deliveries: Sequence[Delivery] = ()
-    forgotten: Sequence[Job] = ()
-    marks: Mapping[str, bytes | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """Deliveries of one sink: how many are pending and dead, and since when the oldest pending one is owed."""
-
-    pending: int = 0
-    dead: int = 0
-    oldest_pending_since: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How old a settled row must be to be forgotten, as points in time (seconds since the epoch)."""
-
-    finished_before: float
-    dead_before: float
-
-
 class Ledger(Protocol):
     """Any call may raise LedgerError, after which nothing of that call is durable. `open` may raise LedgerUnusable."""
 
@@ -73,8 +43,8 @@ class Ledger(Protocol):
     async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
         """PENDING deliveries of the sink with `due_at` ≤ now, earliest first, each with its job."""
 
-    async def next_due(self, sink: str) -> float | None:
-        """The earliest `due_at` of the sink's PENDING deliveries."""
+    async def next_due(self, sink: str, after: float) -> float | None:
+        """The earliest `due_at` > `after` of the sink's PENDING deliveries."""
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """By sink; a sink that nothing is owed to may be missing."""
@@ -90,6 +60,3 @@ class Ledger(Protocol):
 
     async def size_bytes(self) -> int:
         """What the record takes on disk."""
-
-
-__all__ = ["Backlog", "Batch", "Cursor", "Delivery", "DeliveryState", "Job", "JobKey", "Ledger", "Retention"]

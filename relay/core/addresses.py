@@ -1,0 +1,69 @@
+"""Which network addresses a webhook may reach (protection against server-side request forgery).
+
+Decided on the address that is about to be connected to, never on a name: a name may change its mind between a check and
+the connection.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+_GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")  # all that IANA has ever given out
+
+_PRIVATE = tuple(
+    ip_network(network)
+    for network in (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",  # shared space: carriers, and pods of some clusters
+        "fc00::/7",
+    )
+)
+# Where clouds tell machines their credentials; outside link-local, which is refused as a whole.
+_METADATA = frozenset(
+    ip_address(address)
+    for address in (
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle
+        "fd00:ec2::254",  # Amazon
+        "fd20:ce::254",  # Google
+    )
+)
+
+
+def refusal(address: str, *, allow_private: bool) -> str | None:
+    """Why this address must not be connected to, or None where it may.
+
+    `allow_private` opens private, shared and loopback addresses; link-local, metadata, multicast and unspecified ones stay
+    closed. Anything but a literal address in its usual notation is refused.
+    """
+    try:
+        target = _unwrap(ip_address(address))
+    except ValueError:
+        return "not an address"
+    if target in _METADATA:
+        return "a metadata address"
+    if target.is_link_local:
+        return "a link-local address"
+    if target.is_multicast:
+        return "a multicast address"
+    if any(target in network for network in _PRIVATE):
+        return None if allow_private else "a private address"
+    return None if _is_global(target) else "not a global address"
+
+
+def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that packets to this IPv6 address end up at: mapped, NAT64 or 6to4."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    # Python calls deprecated and unassigned parts of IPv6 global: IPv4-compatible, site-local.
+    return address.is_global and (isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST_V6)

@@ -1,0 +1,222 @@
+"""The only place where a job changes: (job, what was seen, now) → job. A new event is there when `sequence` has grown.
+
+The rules stand in `STATES` (job.py): entering a state that ends a job records that state's event, exactly once, since a
+job that has ended never changes state again.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+from relay.core.job import (
+    DELETED,
+    EXPIRED,
+    LOST,
+    PENDING,
+    Event,
+    EventType,
+    Items,
+    Job,
+    Outcome,
+    TrackRequest,
+    state_of,
+)
+from relay.core.results import Bound, fit, judge
+from relay.errors import Reason
+
+METADATA_KEYS_MAX = 50
+METADATA_BYTES_MAX = 16_384
+NOT_STARTED = frozenset({PENDING, "queued"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """`progress_interval_seconds`: between progress events of one job. `bound`: what is kept of Zendesk's object."""
+
+    progress_interval_seconds: float = 1.0
+    bound: Bound = Bound()
+
+
+def track(request: TrackRequest, now: float) -> Job:
+    """A job as it is first recorded. `now` becomes its incarnation, in whole milliseconds."""
+    return Job(
+        account=request.account,
+        id=request.id,
+        tracked_at=round(now, 3),
+        metadata=request.metadata,
+        traceparent=request.traceparent,
+    )
+
+
+def track_again(job: Job, request: TrackRequest, now: float) -> Job:
+    """The same id once more: tracked afresh if relay gave it up or was told to forget it, else the metadata merged.
+
+    Keys that are there stay; what would go over the bounds of metadata is left out as a whole.
+    """
+    if job.state in {LOST, EXPIRED, DELETED}:
+        return track(request, max(now, job.tracked_at + 0.001))
+    merged = orjson.loads(request.metadata) | orjson.loads(job.metadata)
+    encoded = orjson.dumps(merged)
+    fits = len(merged) <= METADATA_KEYS_MAX and len(encoded) <= METADATA_BYTES_MAX
+    if not fits or merged == orjson.loads(job.metadata):
+        return job
+    return replace(job, metadata=encoded)
+
+
+def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:
+    """The job after Zendesk's object was seen. The same value where nothing is to be recorded.
+
+    `job_status`: with a string `status`, as `zendesk.decipher` guarantees; other fields may be missing or mistyped.
+    """
+    if job.terminal:
+        return job
+    if state_of(job_status["status"]).terminal:
+        return _end_as_seen(job, job_status, now, rules)
+    kept, truncated = fit(job_status, job.metadata, rules.bound)
+    event = _event_while_running(job, job_status, kept, now)
+    if event is not None and event.type is EventType.PROGRESSED and not _is_time(job, now, rules):
+        return job  # looked at again by the next poll, which still finds it changed
+    if event is None and kept == job.job_status:
+        return job
+    status = job_status["status"]
+    seen = replace(
+        job,
+        state=status,
+        job_status=kept,
+        results_truncated=truncated,
+        seen_at=now if job.seen_at is None else job.seen_at,
+        queued_at=now if status == "queued" else job.queued_at,
+        items=Items(total=_whole(job_status.get("total"))),
+    )
+    return seen if event is None else _with(seen, event)
+
+
+def expire(job: Job, now: float) -> Job:
+    """A day went by, and Zendesk keeps a job's data no longer than that."""
+    return _end_unseen(job, EXPIRED, Reason.AGE_LIMIT, now)
+
+
+def give_up(job: Job, now: float) -> Job:
+    """Zendesk does not know the id, confirmed: lost if it was never seen, expired if it was."""
+    if job.seen_at is None:
+        return _end_unseen(job, LOST, Reason.NEVER_FOUND, now)
+    return _end_unseen(job, EXPIRED, Reason.NO_LONGER_KNOWN, now)
+
+
+def delete(job: Job) -> Job:
+    """Somebody asked to stop: no event, and invisible from now on."""
+    return replace(job, state=DELETED)
+
+
+def _end_as_seen(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:
+    status = job_status["status"]
+    outcome, items = judge(job_status)
+    kept, truncated = fit(job_status, job.metadata, rules.bound)
+    ended = replace(
+        job,
+        state=status,
+        job_status=kept,
+        results_truncated=truncated,
+        outcome=outcome,
+        items=items,
+        seen_at=now if job.seen_at is None else job.seen_at,
+        detected_at=now,
+        completed_at=completed_at(job_status.get("message")),
+    )
+    return _with(ended, _final(job, status, state_of(status).reason, now))
+
+
+def _end_unseen(job: Job, state: str, reason: Reason, now: float) -> Job:
+    if job.terminal:
+        return job
+    ended = replace(job, state=state, outcome=Outcome.UNKNOWN, detected_at=now)
+    return _with(ended, _final(job, state, reason, now))
+
+
+def _final(job: Job, state: str, reason: Reason | None, now: float) -> Event:
+    kind = state_of(state).ends_with
+    assert kind is not None  # noqa: S101 - the table's terminal states that come here all record an event
+    return _event(job, kind, now, reason=reason)
+
+
+def _event_while_running(job: Job, job_status: dict[str, Any], kept: bytes, now: float) -> Event | None:
+    started = next((event for event in job.events if event.type is EventType.STARTED), None)
+    if started is None:
+        if job_status["status"] in NOT_STARTED:
+            return None
+        return _event(job, EventType.STARTED, now, job_status=kept)
+    last = orjson.loads(job.events[-1].job_status or b"{}")
+    if all(last.get(name) == job_status.get(name) for name in ("status", "progress", "message")):
+        return None
+    return _event(job, EventType.PROGRESSED, now, job_status=kept)
+
+
+def _event(
+    job: Job, kind: EventType, now: float, *, job_status: bytes | None = None, reason: Reason | None = None
+) -> Event:
+    return Event(
+        type=kind,
+        sequence=job.sequence + 1,
+        detected_at=now,
+        previous_status=None if job.state == PENDING else job.state,
+        metadata=job.metadata,
+        job_status=job_status,
+        reason=reason,
+    )
+
+
+def _is_time(job: Job, now: float, rules: Rules) -> bool:
+    # A clock that went back must not silence a job for hours.
+    return not 0 <= now - job.events[-1].detected_at < rules.progress_interval_seconds
+
+
+def _with(job: Job, event: Event) -> Job:
+    kept = job.events
+    if event.type is EventType.PROGRESSED:
+        kept = tuple(other for other in kept if other.type is not EventType.PROGRESSED)
+    return replace(job, sequence=event.sequence, events=(*kept, event))
+
+
+def _whole(value: Any) -> int | None:  # noqa: ANN401 - JSON
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ZONE = r"(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d)"
+_CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_DATES = (
+    re.compile(rf"\bat (?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} {_ZONE}", re.ASCII),
+    re.compile(
+        rf"\bat [A-Z][a-z]{{2}} (?P<month>{'|'.join(_MONTHS)}) +(?P<day>\d\d?) {_CLOCK} {_ZONE} (?P<year>\d{{4}})",
+        re.ASCII,
+    ),
+)
+
+
+def completed_at(message: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Zendesk's own time of the end, from either date style of the message, as RFC 3339 in UTC; None: not told."""
+    if not isinstance(message, str):
+        return None
+    match = next(filter(None, (date.search(message[:1_000]) for date in _DATES)), None)
+    if match is None:
+        return None
+    part = match.groupdict()
+    month = _MONTHS.index(part["month"]) + 1 if part["month"] in _MONTHS else int(part["month"])
+    offset = timedelta(hours=int(part["zone_hours"]), minutes=int(part["zone_minutes"]))
+    try:
+        zone = timezone(-offset if part["sign"] == "-" else offset)
+        moment = datetime(
+            int(part["year"]),
+            month,
+            int(part["day"]),
+            int(part["hour"]),
+            int(part["minute"]),
+            int(part["second"]),
+            tzinfo=zone,
+        )
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,37 @@
+"""What a ledger is asked to record, and what it answers with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from relay.core.delivery import Delivery
+from relay.core.job import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Changes that become durable together or not at all. A row replaces the one with the same key.
+
+    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values; None removes one.
+    """
+
+    jobs: Sequence[Job] = ()
+    deliveries: Sequence[Delivery] = ()
+    forgotten: Sequence[Job] = ()
+    marks: Mapping[str, bytes | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Deliveries of one sink: how many are pending and dead, and since when the oldest pending one is owed."""
+
+    pending: int = 0
+    dead: int = 0
+    oldest_pending_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How old a settled row must be to be forgotten, as points in time (seconds since the epoch)."""
+
+    finished_before: float
+    dead_before: float

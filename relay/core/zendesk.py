@@ -1,0 +1,233 @@
+"""The Job Statuses API as values: requests built, replies deciphered. Source: Zendesk's reference and recorded traffic.
+
+Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from relay.errors import Reason
+
+IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 above 100
+STATUS_WORD_MAX = 64
+RETRY_AFTER_SECONDS_MAX = 86_400.0  # after a day there is nothing left to ask for
+DETAIL_MAX = 200
+
+
+class Endpoint(StrEnum):
+    SHOW_MANY = "show_many"
+    SHOW = "show"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One GET. `path` is relative to the account's base_url and encoded (ids hold no character that needs it)."""
+
+    endpoint: Endpoint
+    ids: Sequence[str]
+
+    @property
+    def path(self) -> str:
+        if self.endpoint is Endpoint.SHOW:
+            return f"/api/v2/job_statuses/{self.ids[0]}.json"
+        return f"/api/v2/job_statuses/show_many.json?ids={','.join(self.ids)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What the transport received: header names in lower case, the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoResponse:
+    """Why the transport has nothing to show. `detail`: for people, no secret."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateHeaders:
+    """The account-wide limit as the reply told it; None where it did not. Requests per window, seconds to the reset."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+NO_RATE = RateHeaders()
+_NOTHING: Mapping[str, dict[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A reply deciphered. `reason` None: complete and authenticated, so an id missing from `found` is absent.
+
+    `found`: Zendesk's objects by id, only ids that were asked for; may hold some even where `reason` is INCOMPLETE.
+    """
+
+    found: Mapping[str, dict[str, Any]] = field(default_factory=lambda: _NOTHING)
+    reason: Reason | None = None
+    detail: str = ""
+    retry_after_seconds: float | None = None
+    rate: RateHeaders = NO_RATE
+
+
+def decipher(request: Request, response: Response | NoResponse, now: float) -> Reply:
+    """What the response says about the ids that were asked for. `now`: wall clock, for a Retry-After as a date."""
+    if isinstance(response, NoResponse):
+        return Reply(reason=response.reason, detail=response.detail)
+    rate = rate_headers(response.headers)
+    if response.status == 200:
+        found, reason, detail = _decipher_body(request, response.body)
+        return Reply(found=found, reason=reason, detail=detail, rate=rate)
+    return Reply(
+        reason=_refusal(response),
+        detail=f"HTTP {response.status}: {_excerpt(response.body)}",
+        retry_after_seconds=retry_after_seconds(response.headers, now),
+        rate=rate,
+    )
+
+
+def _refusal(response: Response) -> Reason:
+    match response.status:
+        case 401:
+            return Reason.UNAUTHORIZED
+        case 403:
+            return Reason.FORBIDDEN
+        case 404:
+            # Only Zendesk's own JSON says that a record is missing; a dead subdomain or a proxy answers 404 as text.
+            return Reason.NOT_FOUND if _is_record_not_found(response.body) else Reason.UNREADABLE
+        case 400 | 413 | 414 | 422:
+            return Reason.REFUSED
+        case 429:
+            return Reason.RATE_LIMITED
+        case status if 300 <= status < 400:
+            return Reason.REDIRECT
+        case status if status >= 500:
+            return Reason.SERVER_ERROR
+        case _:
+            return Reason.UNREADABLE
+
+
+def _is_record_not_found(body: bytes) -> bool:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(answer, dict) and "notfound" in str(answer.get("error", "")).lower().replace(" ", "")
+
+
+def _decipher_body(request: Request, body: bytes) -> tuple[Mapping[str, dict[str, Any]], Reason | None, str]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return _NOTHING, Reason.UNREADABLE, f"not JSON ({error}): {_excerpt(body)}"
+    if not isinstance(answer, dict):
+        return _NOTHING, Reason.UNREADABLE, f"not a JSON object: {_excerpt(body)}"
+    listed = answer.get("job_statuses") if request.endpoint is Endpoint.SHOW_MANY else _single(answer)
+    if not isinstance(listed, list):
+        return _NOTHING, Reason.UNREADABLE, f"no job statuses in it: {_excerpt(body)}"
+    return _match(request, answer, listed)
+
+
+def _single(answer: dict[str, Any]) -> list[Any]:
+    # One documented sample shows the bare object.
+    return [answer.get("job_status", answer)]
+
+
+def _match(
+    request: Request, answer: dict[str, Any], listed: list[Any]
+) -> tuple[Mapping[str, dict[str, Any]], Reason | None, str]:
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for entry in listed:
+            # The common case first: every reply of every poll passes here.
+            if 0 < len(entry["status"]) <= STATUS_WORD_MAX and entry["status"].__class__ is str:
+                found[entry["id"]] = entry
+    except (TypeError, KeyError, IndexError):
+        found = {entry["id"]: entry for entry in listed if _is_status(entry)}
+    strangers = found.keys() - set(request.ids)
+    for stranger in strangers:
+        del found[stranger]
+    if strangers:
+        return (
+            found,
+            Reason.INCOMPLETE,
+            f"it speaks of jobs nobody asked for, such as {str(min(map(str, strangers)))[:DETAIL_MAX]}",
+        )
+    if len(found) != len(listed) and not all(map(_is_status, listed)):
+        return found, Reason.INCOMPLETE, "an entry without id or status"
+    if request.endpoint is Endpoint.SHOW and not found:
+        return found, Reason.UNREADABLE, "no job status in it"
+    count = answer.get("count")
+    if (isinstance(count, int) and count > len(listed)) or answer.get("next_page"):
+        return found, Reason.INCOMPLETE, "one page of several"
+    return found, None, ""
+
+
+def _is_status(entry: Any) -> bool:  # noqa: ANN401 - anything may stand in a reply
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("id"), str)
+        and isinstance(entry.get("status"), str)
+        and 0 < len(entry["status"]) <= STATUS_WORD_MAX
+    )
+
+
+def _excerpt(body: bytes) -> str:
+    text = " ".join(body[: 4 * DETAIL_MAX].decode("utf-8", "replace").split())
+    return text[:DETAIL_MAX] or "(empty)"
+
+
+def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """The limit from any of the spellings that were recorded, newest first. Anything unreadable counts as not told."""
+    return RateHeaders(
+        limit=_count(headers, "ratelimit-limit", "rate-limit", "x-rate-limit"),
+        remaining=_count(headers, "ratelimit-remaining", "rate-limit-remaining", "x-rate-limit-remaining"),
+        reset_seconds=_count(headers, "ratelimit-reset", "rate-limit-reset", "x-rate-limit-reset"),
+    )
+
+
+def _count(headers: Mapping[str, str], *names: str) -> int | None:
+    for name in names:
+        value = headers.get(name, "").strip()
+        if value.isascii() and value.isdecimal() and len(value) < 10:
+            return int(value)
+    return None
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """`Retry-After` as seconds from now: whole or broken seconds, or an HTTP date. None: absent or unreadable.
+
+    A date is read against the reply's own `Date`, where there is one: their clock need not agree with ours.
+    """
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        moment = _moment(value)
+        if moment is None:
+            return None
+        theirs = _moment(headers.get("date", ""))
+        seconds = moment - (now if theirs is None else theirs)
+    return min(seconds, RETRY_AFTER_SECONDS_MAX) if seconds > 0 else 0.0  # 0 also for "nan"
+
+
+def _moment(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,15 +1,15 @@
-"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite holds both.
+"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite for both.
 
-An answer is always what was committed, never what is on its way. Rows are keyed by incarnation (account, id, tracked_at):
-a job tracked afresh leaves the events of its former life owed and unharmed.
+An answer is always what was committed, never what is on its way. Rows are keyed by incarnation (account, id,
+tracked_at): a job tracked afresh leaves the events of its former life owed and unharmed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.core.delivery import Delivery, DeliveryState
+from relay.core.delivery import Delivery
 from relay.core.job import Cursor, Job, JobKey
+from relay.core.record import Backlog, Batch, Retention
 
 
 class Ledger(Protocol):
@@ -38,7 +38,7 @@ class Ledger(Protocol):
     async def page(
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]:
-        """Newest first: the newest incarnation of each job that is not deleted, of these accounts (None: all), in this state."""
+        """Newest first: the newest incarnation of each job that is not deleted, of these accounts (None: all)."""
 
     async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
         """PENDING deliveries of the sink with `due_at` ≤ now, earliest first, each with its job."""

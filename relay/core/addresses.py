@@ -37,11 +37,12 @@ _METADATA = frozenset(
 def refusal(address: str, *, allow_private: bool) -> str | None:
     """Why this address must not be connected to, or None where it may.
 
-    `allow_private` opens private, shared and loopback addresses; link-local, metadata, multicast and unspecified ones stay
-    closed. Anything but a literal address in its usual notation is refused.
+    `allow_private` opens private, shared and loopback addresses; link-local, metadata, multicast and unspecified ones
+    stay closed. Anything but a literal address in its usual notation is refused.
     """
     try:
-        target = _unwrap(ip_address(address))
+        # A zone (`%eth0`) says by which interface, not where to; with it, no comparison below would hold.
+        target = _unwrap(ip_address(address.partition("%")[0]))
     except ValueError:
         return "not an address"
     if target in _METADATA:

@@ -1,14 +1,26 @@
 """What is owed to whom: one row for a job and a sink, pointing at the event that the sink gets next.
 
 The events stand in the job's row; a delivery is a cursor over them. So order per job, the replacement of an old
-progress event by a newer one and the precedence of the terminal event need no bookkeeping.
+progress event by a newer one and the precedence of the terminal event need no bookkeeping: see `next_event`.
+
+The shard calls `owe` when a job got an event, `owed` when a row is due, `settle` when the attempt has ended, and
+commits what comes back. The job may get further events while an attempt is in flight: `settle` is told what was sent.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
-from relay.core.job import JobKey
+from relay.core.events import TERMINAL_TYPES
+from relay.core.job import Event, EventType, Job, JobKey, Outcome
 from relay.errors import Reason
+
+RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+JITTER = 0.1  # a wait may be this much longer than stated, so that what failed together does not return together
+RETRY_AFTER_SECONDS_MAX = 3_600.0  # a receiver may not put us off for longer at a time
+ATTEMPT_SECONDS_MAX = 60.0  # what an attempt may take, when the age of a delivery is judged
+ERROR_CHARACTERS_MAX = 200
 
 
 class DeliveryState(StrEnum):
@@ -22,8 +34,9 @@ class Delivery:
     """The newest dealings with one sink about one incarnation of a job.
 
     `sequence`: the event owed while PENDING, else the last one that was delivered or given up.
-    `since`: when that event became owed. `due_at`: the next attempt. `settled_at`: when it was delivered or given up.
-    `error`: what went wrong at the last attempt, for people.
+    `since`: when that event became owed; newer progress inherits it from the progress that it replaces.
+    `due_at`: the next attempt. `attempts`: those that failed, and the one that succeeded.
+    `settled_at`: when it was delivered or given up. `error`: what went wrong at the last attempt, for people.
     """
 
     account: str
@@ -53,3 +66,150 @@ class Attempt:
     reason: Reason | None = None
     detail: str | None = None
     retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What one sink wants to hear. `accounts`: glob patterns. `outcomes`: of terminal events; None: all."""
+
+    sink: str
+    types: frozenset[EventType] = TERMINAL_TYPES
+    outcomes: frozenset[Outcome] | None = None
+    accounts: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The wait before each attempt; so many attempts, and then the delivery is dead."""
+
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+
+    @property
+    def age_seconds_max(self) -> float:
+        """The longest that all attempts can take one after another. What is older was held up by something else."""
+        return sum(self.retry_seconds) * (1 + JITTER) + len(self.retry_seconds) * ATTEMPT_SECONDS_MAX
+
+
+def wants(subscription: Subscription, job: Job, event: Event) -> bool:
+    if event.type not in subscription.types:
+        return False
+    if event.type in TERMINAL_TYPES and subscription.outcomes is not None and job.outcome not in subscription.outcomes:
+        return False
+    return any(fnmatchcase(job.account, pattern) for pattern in subscription.accounts)
+
+
+def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Event | None:
+    """What the sink gets after the event of that sequence (0: from the start); None: nothing more, so far.
+
+    The terminal event goes before all that is still undelivered, and nothing goes after it. It takes this precedence
+    only where the sink wants it: a sink that does not must not lose its earlier events to an event it never sees.
+    """
+    wanted = [event for event in job.events if wants(subscription, job, event)]
+    if wanted and wanted[-1].type in TERMINAL_TYPES:
+        wanted = wanted[-1:]
+    return next((event for event in wanted if event.sequence > after_sequence), None)
+
+
+def owed(delivery: Delivery, job: Job, subscription: Subscription) -> Event | None:
+    """What to send for a PENDING row: the event it names, or the one that has taken its place.
+
+    None: the subscription has changed since, and nothing is wanted any more; `owe` closes such a row.
+    """
+    return next_event(job, delivery.sequence - 1, subscription)
+
+
+def owe(job: Job, delivery: Delivery | None, subscription: Subscription, now: float) -> Delivery | None:
+    """The sink's row, changed to what is owed now that the job has got a new event. None: it stays as it is.
+
+    `delivery`: the row of this incarnation, if there is one.
+    """
+    if delivery is None:
+        first = next_event(job, 0, subscription)
+        return None if first is None else _first(job, first, subscription, now)
+    if delivery.state is not DeliveryState.PENDING:
+        following = next_event(job, delivery.sequence, subscription)
+        return None if following is None else _restart(delivery, following, now)
+    event = owed(delivery, job, subscription)
+    if event is None:
+        return replace(delivery, state=DeliveryState.DELIVERED, settled_at=now, error="no longer subscribed")
+    if event.sequence == delivery.sequence:
+        return None
+    if event.type in TERMINAL_TYPES:
+        return _restart(delivery, event, now)
+    # An endpoint in trouble stays in back-off, however fast progress comes.
+    return replace(delivery, sequence=event.sequence)
+
+
+def settle(  # noqa: PLR0913 - the row, what was tried, and all that decides
+    delivery: Delivery,
+    attempt: Attempt,
+    *,
+    attempted_sequence: int,
+    job: Job,
+    subscription: Subscription,
+    now: float,
+    schedule: Schedule,
+    jitter: float,
+) -> Delivery:
+    """The row after an attempt to send the event of `attempted_sequence`. `jitter`: random, 0 ≤ jitter < 1.
+
+    `delivery` and `job` are the newest: if they moved on to the terminal event meanwhile, the attempt was about
+    something that is no longer owed and changes nothing.
+    """
+    if delivery.state is not DeliveryState.PENDING:
+        return delivery
+    current = owed(delivery, job, subscription)
+    if current is not None and current.type in TERMINAL_TYPES and current.sequence != attempted_sequence:
+        return delivery if delivery.sequence == current.sequence else _restart(delivery, current, now)
+    tried = replace(delivery, sequence=attempted_sequence, attempts=delivery.attempts + 1, error=_error(attempt))
+    if attempt.reason is None:
+        return _close(tried, DeliveryState.DELIVERED, job, subscription, now)
+    if tried.attempts >= len(schedule.retry_seconds) or now - tried.since > schedule.age_seconds_max:
+        return _close(tried, DeliveryState.DEAD, job, subscription, now)
+    wait = max(schedule.retry_seconds[tried.attempts], min(attempt.retry_after_seconds or 0.0, RETRY_AFTER_SECONDS_MAX))
+    # The row may name newer progress by now; it keeps its place in the back-off.
+    return replace(
+        tried,
+        sequence=attempted_sequence if current is None else current.sequence,
+        due_at=now + wait * (1 + JITTER * jitter),
+    )
+
+
+def _first(job: Job, event: Event, subscription: Subscription, now: float) -> Delivery:
+    return Delivery(
+        account=job.account,
+        job_id=job.id,
+        tracked_at=job.tracked_at,
+        sink=subscription.sink,
+        sequence=event.sequence,
+        since=now,
+        due_at=now,
+    )
+
+
+def _restart(delivery: Delivery, event: Event, now: float) -> Delivery:
+    """Owed from now, at once, whatever was before."""
+    return replace(
+        delivery,
+        sequence=event.sequence,
+        since=now,
+        due_at=now,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        settled_at=None,
+        error=None,
+    )
+
+
+def _close(delivery: Delivery, state: DeliveryState, job: Job, subscription: Subscription, now: float) -> Delivery:
+    """Done with the event that the row names, well or badly: on to the next, if there is one."""
+    following = next_event(job, delivery.sequence, subscription)
+    if following is not None:
+        return _restart(delivery, following, now)
+    return replace(delivery, state=state, settled_at=now)
+
+
+def _error(attempt: Attempt) -> str | None:
+    if attempt.reason is None:
+        return None
+    return ": ".join(filter(None, (attempt.reason, attempt.detail)))[:ERROR_CHARACTERS_MAX]

@@ -1,6 +1,6 @@
 """Events as CloudEvents 1.0: deterministic ids, one rendering, one encoding for webhooks and the event stream.
 
-An event is rendered from the job's row whenever it is sent. Everything in it comes from what the row keeps unchanged, so a
+An event is rendered from the job's row whenever it is sent. All of it comes from what the row keeps unchanged, so a
 repeat, also after a restart, is the same bytes.
 """
 
@@ -17,8 +17,8 @@ SPEC_VERSION: Final = "1.0"
 DATA_CONTENT_TYPE: Final = "application/json"
 STRUCTURED_CONTENT_TYPE: Final = "application/cloudevents+json"
 DATA_SCHEMA: Final = "urn:zendesk-job-relay:event-data:1"
-"""Names the schema of `data` (docs/events/event.schema.json). A URN: a name that outlives any host; the number grows with
-an incompatible change, as CloudEvents asks."""
+"""Names the schema of `data` (docs/events/event.schema.json). A URN, because a name outlives any host; the number grows
+with an incompatible change, as CloudEvents asks."""
 
 TERMINAL_TYPES: frozenset[EventType] = frozenset(
     state.ends_with for state in STATES.values() if state.ends_with is not None

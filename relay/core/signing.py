@@ -3,10 +3,9 @@
 See https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
-import binascii
 import hmac
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -33,14 +32,14 @@ class Secret:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The secret that `whsec_` + base64 of 24 to 64 bytes stands for; padding may be missing. Raises SecretError."""
-        prefix, encoded = text[: len(SECRET_PREFIX)], text[len(SECRET_PREFIX) :]
-        if prefix != SECRET_PREFIX:
+        """The secret written as `whsec_` + base64 of 24 to 64 bytes; padding may be missing. Raises SecretError."""
+        if not text.startswith(SECRET_PREFIX):
             raise SecretError(f"a signing secret starts with {SECRET_PREFIX}")
+        encoded = text.removeprefix(SECRET_PREFIX).rstrip("=")
         try:
-            key = b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            raise SecretError(f"a signing secret is {SECRET_PREFIX} followed by base64; this is not base64") from None
+            key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except ValueError:
+            raise SecretError(f"a signing secret is {SECRET_PREFIX} and base64; this is not base64") from None
         if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
             raise SecretError(
                 f"a signing secret holds {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in base64; this one holds {len(key)}"
@@ -49,40 +48,41 @@ class Secret:
 
 
 def sign(secrets: Sequence[Secret], message_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header: one signature per secret, so that receivers may change theirs one after another."""
+    """The `webhook-signature` header: a signature per secret, so that receivers may change theirs at their own time."""
     return " ".join(f"v1,{_signature(secret, message_id, str(timestamp), body)}" for secret in secrets)
 
 
 def verify(
     secrets: Sequence[Secret],
+    headers: Mapping[str, str],
     body: bytes,
     *,
-    message_id: str,
-    timestamp: str,
-    signature: str,
     now: float,
     tolerance_seconds: float = TOLERANCE_SECONDS,
 ) -> None:
-    """Check a received message: the three headers as they came ("" for a missing one), the raw body, the time now.
+    """Check a received message. `headers`: found by lower-case name; `body`: as it came.
 
     Raises VerificationError.
     """
-    if not (message_id and timestamp and signature):
+    message_id, timestamp, signatures = (
+        headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    if not (message_id and timestamp and signatures):
         raise VerificationError("webhook-id, webhook-timestamp or webhook-signature is missing")
     if not (timestamp.isascii() and timestamp.isdigit()):
         raise VerificationError("webhook-timestamp is not a whole number of seconds")
-    # Compared as float: a timestamp of any length must not overflow.
     if abs(now - float(timestamp)) > tolerance_seconds:
         raise VerificationError(f"webhook-timestamp is more than {tolerance_seconds:.0f} s from now")
-    given = [
-        value.encode() for version, _, value in (part.partition(",") for part in signature.split()) if version == "v1"
-    ]
-    expected = [_signature(secret, message_id, timestamp, body).encode() for secret in secrets]
-    # Every pair is compared, so that the time taken tells nothing.
-    if not any([hmac.compare_digest(one, other) for one in given for other in expected]):
+    expected = [f"v1,{_signature(secret, message_id, timestamp, body)}" for secret in secrets]
+    if not any(hmac.compare_digest(_raw(given), _raw(own)) for given in signatures.split() for own in expected):
         raise VerificationError("no signature matches")
 
 
 def _signature(secret: Secret, message_id: str, timestamp: str, body: bytes) -> str:
-    content = b".".join((message_id.encode(), timestamp.encode(), body))
+    content = b".".join((_raw(message_id), _raw(timestamp), body))
     return b64encode(hmac.digest(secret.key, content, "sha256")).decode()
+
+
+def _raw(header: str) -> bytes:
+    # HTTP libraries hand over bytes that are not UTF-8 as surrogates.
+    return header.encode(errors="surrogateescape")

@@ -64,11 +64,10 @@ def verify(
 
     Raises VerificationError.
     """
-    message_id, timestamp, signatures = (
-        headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
-    )
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    message_id, timestamp, signatures = (headers.get(name, "") for name in names)
     if not (message_id and timestamp and signatures):
-        raise VerificationError("webhook-id, webhook-timestamp or webhook-signature is missing")
+        raise VerificationError(f"one of {', '.join(names)} is missing")
     if not (timestamp.isascii() and timestamp.isdigit()):
         raise VerificationError("webhook-timestamp is not a whole number of seconds")
     if abs(now - float(timestamp)) > tolerance_seconds:

@@ -1,0 +1,80 @@
+"""A webhook without the network: the request that carries an event, and what the receiver's answer means."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from relay import __version__
+from relay.core.delivery import Attempt
+from relay.core.events import STRUCTURED_CONTENT_TYPE
+from relay.core.signing import Secret, sign
+from relay.core.zendesk import retry_after_seconds
+from relay.errors import Reason
+
+USER_AGENT = f"relay/{__version__}"
+DETAIL_CHARACTERS_MAX = 200
+HIDDEN_CHARACTERS_MIN = 4  # a shorter header value is no secret, and would be found in every text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """One subscriber's endpoint. `headers`: further ones for every request; they cannot replace ours.
+
+    `url` and `headers` may hold secrets, so they do not print. `secrets`: none, one, or several while a key rotates.
+    `allow_private`: whether the url may lead to a private or loopback address.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    secrets: tuple[Secret, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content_type: str = STRUCTURED_CONTENT_TYPE
+    timeout_seconds: float = 15.0
+    allow_private: bool = False
+
+
+def request_headers(webhook: Webhook, message_id: str, body: bytes, timestamp: int) -> dict[str, str]:
+    """All headers of one attempt. `timestamp`: by the system clock, as the receiver compares it with its own."""
+    ours = {
+        "content-type": webhook.content_type,
+        "user-agent": USER_AGENT,
+        "accept-encoding": "identity",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+    }
+    if webhook.secrets:
+        ours["webhook-signature"] = sign(webhook.secrets, message_id, timestamp, body)
+    return {name.lower(): value for name, value in webhook.headers.items()} | ours
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes, *, now: float, hidden: Iterable[str] = ()) -> Attempt:
+    """What the answer means. `headers`: found by lower-case name; `body`: its beginning is enough.
+
+    `now`: for a Retry-After that is a date. `hidden`: texts that must not get into `detail`, should they be echoed.
+    """
+    reason = _reason(status)
+    if reason is None:
+        return Attempt()
+    return Attempt(
+        reason=reason,
+        detail=f"{status} {excerpt(body.decode(errors='replace'), hidden)}".rstrip(),
+        retry_after_seconds=retry_after_seconds(headers, now),
+    )
+
+
+def excerpt(text: str, hidden: Iterable[str] = ()) -> str:
+    """The beginning of a foreign text on one line, safe to store and to show."""
+    for secret in hidden:
+        if len(secret) >= HIDDEN_CHARACTERS_MIN:
+            text = text.replace(secret, "***")
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:DETAIL_CHARACTERS_MAX]
+
+
+def _reason(status: int) -> Reason | None:
+    match status:
+        case 410:
+            return Reason.GONE
+        case 429:
+            return Reason.RATE_LIMITED
+    by_class = {2: None, 3: Reason.REDIRECT, 4: Reason.REFUSED, 5: Reason.SERVER_ERROR}
+    return by_class.get(status // 100, Reason.UNREADABLE)

@@ -1,0 +1,42 @@
+"""Events as log lines, for trying relay and for setups whose log pipeline is the bus."""
+
+from typing import Any, Protocol
+
+import orjson
+
+from relay.core.delivery import Attempt
+from relay.core.events import CloudEvent
+
+
+class Emit(Protocol):
+    """A structured logger's `info`."""
+
+    def __call__(self, event: str, /, **fields: Any) -> object: ...  # noqa: ANN401 - log fields
+
+
+class LogSink:
+    """Writes one `event.published` line per event."""
+
+    def __init__(self, name: str, emit: Emit) -> None:
+        self.name = name
+        self._emit = emit
+
+    async def send(self, event: CloudEvent) -> Attempt:
+        data = orjson.loads(event.data)
+        self._emit(
+            "event.published",
+            sink=self.name,
+            event_id=event.id,
+            type=event.type,
+            account=data["account"],
+            job_id=data["job_id"],
+            sequence=int(event.sequence),
+            state=(data["job_status"] or {}).get("status"),
+            outcome=data["outcome"],
+            items=data["items"],
+            reason=data["reason"],
+        )
+        return Attempt()
+
+    async def close(self) -> None:
+        """Nothing is held."""

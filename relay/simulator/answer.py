@@ -1,0 +1,56 @@
+"""What comes in and what goes out, without a socket: the HTTP face only carries these values over the wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request. `path` and `query` are decoded; `base_url` is the address that the caller used."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    authorization: str | None = None
+    body: bytes = b""
+    base_url: str = "https://example.zendesk.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP response, sent after `delay_seconds`.
+
+    `cut_after`: bytes of the body after which the connection breaks, though Content-Length promises all of it.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    cut_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hangup:
+    """The connection is reset before the first byte of a response."""
+
+
+Reply = Answer | Hangup
+
+
+def json_answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status=status, body=orjson.dumps(document), headers=headers or {})
+
+
+def error_answer(status: int, error: str, description: str | None = None, **fields: Any) -> Answer:  # noqa: ANN401 - JSON
+    """Zendesk's usual error object: `{"error", "description", …}`."""
+    document = {"error": error} if description is None else {"error": error, "description": description}
+    return json_answer(status, document | fields)

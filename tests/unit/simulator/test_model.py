@@ -1,0 +1,264 @@
+from base64 import b64encode
+from dataclasses import replace
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.simulator.answer import Request
+from relay.simulator.kinds import KINDS
+from relay.simulator.model import Simulator
+from relay.simulator.plan import Fate
+from relay.simulator.planning import Wish
+from relay.simulator.scenario import SCENARIOS, Scenario, combine
+
+DAY = 86_400.0
+
+
+def get(simulator, path, now=0.0, **query):
+    return simulator.answer(Request(method="GET", path=path, query=query, authorization="Bearer demo"), now)
+
+
+def post_tickets(simulator, count, now=0.0, path="/api/v2/tickets/create_many.json"):
+    body = orjson.dumps({"tickets": [{}] * count})
+    return simulator.answer(Request(method="POST", path=path, body=body, authorization="Bearer demo"), now)
+
+
+def start(simulator, count=1, *, now=0.0, account="default", **wish):
+    kind = KINDS["create_tickets"]
+    return [simulator.start(kind, [None] * 5, now, account=account, wish=Wish(**wish)).id for _ in range(count)]
+
+
+def show_many(simulator, ids, now=0.0, prefix=""):
+    return get(simulator, f"{prefix}/api/v2/job_statuses/show_many.json", now, ids=",".join(ids))
+
+
+def shown(answer):
+    return [status["id"] for status in orjson.loads(answer.body)["job_statuses"]]
+
+
+def test_show_many_omits_unknown_ids_folds_duplicates_and_shuffles():
+    simulator = Simulator()
+    ids = start(simulator, 20)
+    answer = show_many(simulator, [*ids, ids[0], "V3-unknown"])
+    assert sorted(shown(answer)) == sorted(ids)
+    assert shown(answer) != ids
+
+
+def test_show_many_refuses_more_than_a_hundred_ids():
+    answer = show_many(Simulator(), [str(number) for number in range(101)])
+    assert answer.status == 400
+    assert orjson.loads(answer.body)["error"] == "TooManyValues"
+    assert orjson.loads(answer.body)["max_count"] == 100
+
+
+@pytest.mark.parametrize("suffix", ["", ".json"])
+def test_show_finds_one_job_or_says_that_there_is_none(suffix):
+    simulator = Simulator()
+    (job_id,) = start(simulator)
+    found = get(simulator, f"/api/v2/job_statuses/{job_id}{suffix}")
+    assert orjson.loads(found.body)["job_status"]["id"] == job_id
+    missing = get(simulator, f"/api/v2/job_statuses/nope{suffix}")
+    assert (missing.status, orjson.loads(missing.body)["error"]) == (404, "RecordNotFound")
+
+
+def test_a_bulk_endpoint_answers_with_a_queued_job_of_as_many_items():
+    answer = post_tickets(Simulator(base_url="https://acme.zendesk.com"), 7)
+    job = orjson.loads(answer.body)["job_status"]
+    assert (answer.status, job["status"], job["total"], job["results"]) == (200, "queued", 7, None)
+    assert job["url"] == f"https://acme.zendesk.com/api/v2/job_statuses/{job['id']}.json"
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, "ParameterMissing"), (101, "TooManyValues")])
+def test_a_bulk_request_names_between_one_and_a_hundred_items(count, error):
+    answer = post_tickets(Simulator(), count)
+    assert (answer.status, orjson.loads(answer.body)["error"]) == (400, error)
+
+
+def test_the_thirty_first_job_is_refused_naming_those_that_run():
+    simulator = Simulator()
+    ids = [orjson.loads(post_tickets(simulator, 1).body)["job_status"]["id"] for _ in range(30)]
+    refused = post_tickets(simulator, 1)
+    assert (refused.status, orjson.loads(refused.body)["error"]) == (429, "TooManyJobs")
+    assert sorted(orjson.loads(refused.body)["current_job_ids"]) == sorted(ids)
+    assert post_tickets(simulator, 1, now=60.0).status == 200
+
+
+def test_the_list_pages_newest_first():
+    simulator = Simulator()
+    ids = start(simulator, 5)
+    page = orjson.loads(get(simulator, "/api/v2/job_statuses.json", **{"page[size]": "3"}).body)
+    assert [status["id"] for status in page["job_statuses"]] == ids[:1:-1]
+    assert page["meta"]["has_more"]
+    assert page["links"]["next"].startswith("https://example.zendesk.com/api/v2/job_statuses.json?")
+    query = {"page[size]": "3", "page[after]": page["meta"]["after_cursor"]}
+    rest = orjson.loads(get(simulator, "/api/v2/job_statuses", **query).body)
+    assert [status["id"] for status in rest["job_statuses"]] == [ids[1], ids[0]]
+    assert (rest["meta"]["has_more"], rest["links"]["next"]) == (False, None)
+
+
+@pytest.mark.parametrize("query", [{"page[size]": "many"}, {"page[after]": "!"}, {"page[after]": "YQ=="}])
+def test_a_page_that_makes_no_sense_is_refused(query):
+    assert get(Simulator(), "/api/v2/job_statuses", **query).status == 400
+
+
+def test_a_job_is_forgotten_a_day_after_it_started_while_the_truth_is_told():
+    simulator = Simulator()
+    (job_id,) = start(simulator)
+    assert shown(show_many(simulator, [job_id], DAY - 1)) == [job_id]
+    assert shown(show_many(simulator, [job_id], DAY)) == []
+    assert [plan.id for plan in simulator.plans()] == [job_id]
+
+
+def test_nothing_is_kept_for_ever():
+    simulator = Simulator()
+    start(simulator, 10)
+    (newest,) = start(simulator, now=3 * DAY)
+    assert [plan.id for plan in simulator.plans()] == [newest]
+
+
+def test_a_hidden_job_is_on_the_list_before_look_ups_find_it():
+    scenario = replace(Scenario(), memory=replace(SCENARIOS["forgetful"].memory, hidden=1.0, vanishing=0.0))
+    simulator = Simulator(scenario=scenario)
+    (job_id,) = start(simulator)
+    assert get(simulator, f"/api/v2/job_statuses/{job_id}").status == 404
+    assert shown(show_many(simulator, [job_id])) == []
+    assert shown(get(simulator, "/api/v2/job_statuses")) == [job_id]
+    assert shown(show_many(simulator, [job_id], 5.0)) == [job_id]
+
+
+def test_accounts_have_their_own_jobs_budgets_and_urls():
+    simulator = Simulator(scenario=replace(Scenario(), requests_per_minute=1))
+    (acme,) = start(simulator, account="acme")
+    answer = show_many(simulator, [acme], prefix="/accounts/acme")
+    (status,) = orjson.loads(answer.body)["job_statuses"]
+    assert status["url"] == f"https://example.zendesk.com/accounts/acme/api/v2/job_statuses/{acme}.json"
+    assert shown(show_many(simulator, [acme])) == []
+    assert show_many(simulator, [acme], prefix="/accounts/acme").status == 429
+
+
+def test_an_address_that_is_no_help_desk_answers_in_plain_text():
+    assert get(Simulator(), "/elsewhere/api/v2/job_statuses").status == 404
+    assert get(Simulator(), "/").body == b"No help desk at this address"
+
+
+def test_submissions_drain_the_same_minute_as_reads():
+    simulator = Simulator(scenario=replace(Scenario(), requests_per_minute=2))
+    assert post_tickets(simulator, 1).headers["X-Rate-Limit-Remaining"] == "1"
+    assert show_many(simulator, []).headers["ratelimit-remaining"] == "0"
+    refused = show_many(simulator, [])
+    assert refused.status == 429
+    assert refused.headers["Retry-After"] == refused.headers["ratelimit-reset"]
+
+
+def test_a_retry_after_holds_until_it_is_over():
+    """Whoever comes back too soon gets another 429, for the time that is left."""
+    simulator = Simulator(scenario=SCENARIOS["limited"])
+    now, answer = 0.0, show_many(simulator, [])
+    while answer.status != 429:
+        answer = show_many(simulator, [], now)
+    wait = int(answer.headers["Retry-After"])
+    assert [show_many(simulator, [], now + wait - 0.5).status for _ in range(20)] == [429] * 20
+    assert 200 in {show_many(simulator, [], now + wait + 10 * attempt).status for attempt in range(20)}
+
+
+def basic(text):
+    return "Basic " + b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("authorization", ["Bearer abc", "bearer abc", basic("ada@example.com/token:abc")])
+def test_any_credentials_will_do_unless_a_token_is_required(authorization):
+    request = Request(method="GET", path="/api/v2/job_statuses", authorization=authorization)
+    assert Simulator().answer(request, 0.0).status == 200
+    assert Simulator(token="abc").answer(request, 0.0).status == 200
+    assert Simulator(token="other").answer(request, 0.0).status == 401
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer ", "abc", "Basic ?", basic("ada@example.com:secret")])
+def test_without_credentials_nothing_is_told(authorization):
+    """Email and password count as none: they are gone since January 2026."""
+    answer = Simulator().answer(Request(method="GET", path="/api/v2/job_statuses", authorization=authorization), 0.0)
+    assert (answer.status, orjson.loads(answer.body)) == (401, {"error": "Couldn't authenticate you"})
+
+
+def test_every_request_is_logged_with_what_became_of_it():
+    simulator = Simulator(scenario=replace(Scenario(), requests_per_minute=2))
+    (job_id,) = start(simulator)
+    show_many(simulator, [job_id, "x"], 1.0)
+    post_tickets(simulator, 1, 2.0)
+    get(simulator, f"/api/v2/job_statuses/{job_id}", 3.0)
+    simulator.answer(Request(method="GET", path="/api/v2/job_statuses"), 4.0)
+    log = [(record.at, record.call, record.ids, record.status, record.remaining) for record in simulator.requests]
+    assert log == [
+        (1.0, "show_many", 2, 200, 1),
+        (2.0, "start", 0, 200, 0),
+        (3.0, "show", 1, 429, 0),
+        (4.0, "list", 0, 401, None),
+    ]
+
+
+def test_faults_never_strike_the_start_of_a_job():
+    everything = combine(SCENARIOS["flaky"], SCENARIOS["fast"], SCENARIOS["unauthorized"])
+    simulator = Simulator(scenario=everything)
+    assert {post_tickets(simulator, 1, float(second)).status for second in range(50)} == {200}
+
+
+def test_an_ended_job_is_told_in_the_same_bytes_for_each_address():
+    """The kept rendering of an ended job does not leak the address that another caller used."""
+    simulator = Simulator()
+    (job_id,) = start(simulator, queue_seconds=0, work_seconds=0)
+
+    def url(base_url):
+        request = Request(
+            method="GET", path=f"/api/v2/job_statuses/{job_id}", authorization="Bearer x", base_url=base_url
+        )
+        return orjson.loads(simulator.answer(request, 1.0).body)["job_status"]["url"]
+
+    assert url("http://a").startswith("http://a/")
+    assert url("http://b").startswith("http://b/")
+
+
+calls = st.lists(
+    st.tuples(st.sampled_from(["show_many", "list", "start"]), st.sampled_from(["", "/accounts/b"]), st.floats(0, 9)),
+    max_size=30,
+)
+
+
+def play(seed, scenario, script):
+    simulator, now, replies = Simulator(seed=seed, scenario=scenario), 0.0, []
+    for call, prefix, seconds in script:
+        now += seconds
+        if call == "start":
+            replies.append(post_tickets(simulator, 3, now, f"{prefix}/api/v2/tickets/create_many"))
+        elif call == "list":
+            replies.append(get(simulator, f"{prefix}/api/v2/job_statuses", now))
+        else:
+            replies.append(show_many(simulator, [plan.id for plan in simulator.plans()][:100], now, prefix))
+    return replies
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 1_000), st.sets(st.sampled_from(sorted(SCENARIOS))), calls)
+def test_the_same_seed_and_calls_give_the_same_bytes(seed, names, script):
+    scenario = combine(*(SCENARIOS[name] for name in sorted(names)))
+    assert play(seed, scenario, script) == play(seed, scenario, script)
+
+
+def test_another_seed_gives_other_jobs():
+    assert start(Simulator(seed=1)) != start(Simulator(seed=2))
+
+
+def test_a_job_does_not_depend_on_what_other_accounts_do():
+    quiet, loud = Simulator(scenario=SCENARIOS["mixed"]), Simulator(scenario=SCENARIOS["mixed"])
+    start(loud, 10, account="other")
+    show_many(loud, [])
+    assert start(quiet, 5) == start(loud, 5)
+
+
+def test_a_wish_reaches_the_job():
+    simulator = Simulator()
+    start(simulator, fate=Fate.KILLED, queue_seconds=0, work_seconds=1)
+    (plan,) = simulator.plans("default")
+    assert (plan.fate, plan.ended_at) == (Fate.KILLED, 1.0)
+    assert list(simulator.plans("another")) == []

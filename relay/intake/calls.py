@@ -1,0 +1,137 @@
+"""The calls about jobs: authorise, read the request, ask the owner of the jobs, answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import hdrs, web
+
+from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
+from relay.intake import Jobs, JobView, Observer, bodies, queries, views
+from relay.intake.accounts import Directory
+from relay.intake.gate import Gate, Submission
+from relay.intake.keys import Caller, Keyring, Scope
+from relay.intake.problems import Code, Problem
+from relay.intake.receiving import body_of, traceparent_of
+
+JSON = {hdrs.CONTENT_TYPE: "application/json"}
+JSON_NOW = {**JSON, hdrs.CACHE_CONTROL: "no-store"}
+SOURCE = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may call, and for which accounts: replaced as a whole when the configuration is read again."""
+
+    keyring: Keyring
+    directory: Directory
+
+    def caller(self, request: web.Request, scope: Scope) -> Caller:
+        """Raises Problem 401 or 403."""
+        caller = self.keyring.identify(request.headers.get(hdrs.AUTHORIZATION))
+        caller.require(scope)
+        return caller
+
+
+class JobCalls:
+    """`monotonic`: seconds from any origin, to tell how long an acknowledgement took. `access` may be replaced."""
+
+    def __init__(
+        self, *, jobs: Jobs, access: Access, gate: Gate, observer: Observer, monotonic: Callable[[], float]
+    ) -> None:
+        self.access = access
+        self._jobs = jobs
+        self._gate = gate
+        self._observer = observer
+        self._monotonic = monotonic
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """POST /v1/jobs: acknowledged when durable."""
+        started = self._monotonic()
+        caller = self.access.caller(request, Scope.SUBMIT)
+        with Submission(self._gate) as submission:
+            raw = await body_of(request, submission, self._gate.bounds)
+            wanted = self._parse(raw, caller, traceparent_of(request))
+            created = await self._jobs.track(wanted)
+        self._count(created)
+        self._observer.intake_ack(self._monotonic() - started)
+        return web.Response(status=202, body=bodies.submitted(wanted, created), headers=JSON)
+
+    def _parse(self, raw: bytes, caller: Caller, traceparent: str | None) -> Sequence[TrackRequest]:
+        try:
+            return bodies.parse(raw, resolve=partial(self.access.directory.resolve, caller), traceparent=traceparent)
+        except Problem as problem:
+            bad = {fault.index for fault in problem.faults}
+            self._observer.intake_jobs(SOURCE, "refused", max(1, len(bad)))
+            raise
+
+    def _count(self, created: Sequence[bool]) -> None:
+        new = sum(created)
+        if new:
+            self._observer.intake_jobs(SOURCE, "created", new)
+        if new < len(created):
+            self._observer.intake_jobs(SOURCE, "exists", len(created) - new)
+
+    async def read(self, request: web.Request) -> web.Response:
+        """GET /v1/jobs/{account}/{id}: at once, or when the job ends."""
+        caller = self.access.caller(request, Scope.READ)
+        key = _key(request, caller)
+        query = queries.read(queries.ReadQuery, request.query.items())
+        view = await self._known(key)
+        if query.wait and not view.job.terminal:
+            await self._gate.wait(partial(self._jobs.wait, key), query.wait)
+            view = await self._known(key)
+        return web.Response(body=views.details(view), headers=JSON_NOW)
+
+    async def _known(self, key: JobKey) -> JobView:
+        view = await self._jobs.read(key)
+        if view is None or view.job.state == DELETED:
+            raise _no_such_job()
+        return view
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /v1/jobs: one page."""
+        caller = self.access.caller(request, Scope.READ)
+        query = queries.read(queries.ListQuery, request.query.items())
+        jobs = await self._jobs.page(
+            accounts=self._accounts(caller, query.account),
+            state=query.state,
+            after=query.cursor,
+            limit=query.limit + 1,  # one more than shown tells whether there is a next page
+        )
+        shown = jobs[: query.limit]
+        cursor = queries.encode_cursor(_end(shown)) if len(jobs) > len(shown) else None
+        return web.Response(body=views.page(shown, cursor), headers=JSON_NOW)
+
+    def _accounts(self, caller: Caller, account: str | None) -> Sequence[str] | None:
+        """The accounts to list. A caller who does not see all gets those that are configured, or one by name."""
+        if account is None:
+            return None if caller.sees_all else self.access.directory.visible(caller)
+        if not caller.sees(account):
+            raise Problem(404, Code.NOT_FOUND, "no such account")
+        return [account]
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /v1/jobs/{account}/{id}: stop tracking."""
+        caller = self.access.caller(request, Scope.ADMIN)
+        key = _key(request, caller)
+        self._gate.check_open()
+        if not await self._jobs.untrack(key):
+            raise _no_such_job()
+        return web.Response(status=204)
+
+
+def _key(request: web.Request, caller: Caller) -> JobKey:
+    account, job_id = request.match_info["account"], request.match_info["id"]
+    if not caller.sees(account):
+        raise _no_such_job()
+    return JobKey(account, job_id)
+
+
+def _no_such_job() -> Problem:
+    return Problem(404, Code.NOT_FOUND, "no such job; it may never have been tracked here, or be forgotten by now")
+
+
+def _end(jobs: Sequence[Job]) -> Cursor:
+    last = jobs[-1]
+    return Cursor(tracked_at=last.tracked_at, account=last.account, id=last.id)

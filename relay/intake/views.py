@@ -1,0 +1,122 @@
+"""How a job looks from outside: the models that the API description shows, and the rendering."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import Job, Outcome
+from relay.intake import JobView
+
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Shown(BaseModel):
+    """Every field is always there; null: not known (yet)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ItemCounts(Shown):
+    total: int | None
+    succeeded: int | None
+    failed: int | None
+
+
+class DeliveryDetails(Shown):
+    """What one sink has got, or gets next."""
+
+    sink: str
+    state: DeliveryState
+    sequence: int = Field(description="Of the event that is owed while pending, else of the last one dealt with.")
+    attempts: int
+    next_attempt_at: Timestamp | None
+    settled_at: Timestamp | None
+    error: str | None
+
+
+class JobSummary(Shown):
+    """A tracked job."""
+
+    account: str
+    id: str
+    state: str = Field(description="`pending` until first seen, then Zendesk's own word, or `expired` or `lost`.")
+    terminal: bool
+    outcome: Outcome | None = Field(description="What became of it; null until it has ended.")
+    job_status: dict[str, Any] | None = Field(description="Zendesk's object as last seen.")
+    results_truncated: bool = Field(description="Whether `job_status.results` was cut to fit.")
+    items: ItemCounts
+    sequence: int = Field(description="Of the newest event, 0 before the first.")
+    tracked_at: Timestamp
+    detected_at: Timestamp | None
+    completed_at: str | None = Field(description="Zendesk's own words.")
+    metadata: dict[str, Any]
+
+
+class JobDetails(JobSummary):
+    """A tracked job with its plans and deliveries."""
+
+    next_poll_at: Timestamp | None
+    deliveries: list[DeliveryDetails]
+
+
+class JobPage(Shown):
+    """Jobs, newest first."""
+
+    jobs: list[JobSummary]
+    cursor: str | None = Field(description="For the next page; null: this is the last one.")
+
+
+def details(view: JobView) -> bytes:
+    """A `JobDetails`."""
+    fields = _summary(view.job)
+    fields["next_poll_at"] = None if view.job.terminal else timestamp(view.next_poll_at)
+    fields["deliveries"] = [_delivery(delivery) for delivery in view.deliveries]
+    return orjson.dumps(fields)
+
+
+def page(jobs: Sequence[Job], cursor: str | None) -> bytes:
+    """A `JobPage`."""
+    return orjson.dumps({"jobs": [_summary(job) for job in jobs], "cursor": cursor})
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds, of seconds since the epoch."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    items = job.items
+    return {
+        "account": job.account,
+        "id": job.id,
+        "state": job.state,
+        "terminal": job.terminal,
+        "outcome": job.outcome,
+        "job_status": None if job.job_status is None else orjson.Fragment(job.job_status),
+        "results_truncated": job.results_truncated,
+        "items": {"total": items.total, "succeeded": items.succeeded, "failed": items.failed},
+        "sequence": job.sequence,
+        "tracked_at": timestamp(job.tracked_at),
+        "detected_at": timestamp(job.detected_at),
+        "completed_at": job.completed_at,
+        "metadata": orjson.Fragment(job.metadata),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    pending = delivery.state is DeliveryState.PENDING
+    return {
+        "sink": delivery.sink,
+        "state": delivery.state,
+        "sequence": delivery.sequence,
+        "attempts": delivery.attempts,
+        "next_attempt_at": timestamp(delivery.due_at) if pending else None,
+        "settled_at": timestamp(delivery.settled_at),
+        "error": delivery.error,
+    }

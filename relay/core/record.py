@@ -21,6 +21,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as committed, what is owed for it, and when it is looked at next (wall clock; None: not planned)."""
+
+    job: Job
+    deliveries: Sequence[Delivery] = ()
+    next_poll_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """Deliveries of one sink: how many are pending and dead, and since when the oldest pending one is owed."""
 

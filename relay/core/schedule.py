@@ -7,14 +7,17 @@ for 100. Nothing here scans: the roster is a queue, the agenda a heap. All times
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from relay.core.delivery import Delivery
 from relay.core.job import Job
 from relay.core.zendesk import IDS_MAX, Endpoint, Request
 
 STALE_MAX = 64  # outdated heap entries to put up with before it is made anew
+ALONE_SECONDS = 60.0  # between two looks at a job that no shared request may hold
+NOTHING_OWED: Mapping[str, Delivery] = MappingProxyType({})  # shared: most live jobs owe nothing
 CONFIRM_MISSES_MIN = 2  # a fresh job is often missing once
 
 
@@ -22,17 +25,19 @@ class Watch:
     """A live job in memory: its committed row, and when it was looked at. The only thing here that changes in place.
 
     `looked_at`: -inf until the first look. `absent_since`, `misses`: since when, and in how many complete replies, it
-    has been missing. `deliveries`: what is owed or was settled for the job's events so far, by sink.
+    has been missing. `alone`: Zendesk refuses requests that hold this id. `deliveries`: what is owed or was settled
+    for the job's events so far, by sink.
     """
 
-    __slots__ = ("absent_since", "deliveries", "ended", "job", "looked_at", "misses")
+    __slots__ = ("absent_since", "alone", "deliveries", "ended", "job", "looked_at", "misses")
 
-    def __init__(self, job: Job, deliveries: dict[str, Delivery] | None = None) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.deliveries = deliveries
+        self.deliveries: Mapping[str, Delivery] = NOTHING_OWED
         self.looked_at = -math.inf
         self.absent_since = math.inf
         self.misses = 0
+        self.alone = False
         self.ended = False
 
 
@@ -57,6 +62,7 @@ class Roster:
         self._queue: deque[Watch] = deque()
         self._to_confirm: deque[Watch] = deque()
         self._refused: deque[tuple[Watch, ...]] = deque()
+        self._alone: deque[tuple[float, Watch]] = deque()
         self._unseen = 0
 
     def add(self, watch: Watch) -> None:
@@ -69,7 +75,8 @@ class Roster:
         if self._refused or self._to_confirm or self._unseen:
             return now
         oldest = self._oldest()
-        return math.inf if oldest is None else oldest.looked_at + self._fresh_within
+        due = math.inf if oldest is None else oldest.looked_at + self._fresh_within
+        return min(due, self._alone[0][0]) if self._alone else due
 
     def oldest_look(self) -> float:
         """When the longest unseen job was looked at; infinity where none waits."""
@@ -81,8 +88,10 @@ class Roster:
             self._queue.popleft()
         return self._queue[0] if self._queue else None
 
-    def take(self) -> Poll | None:
+    def take(self, now: float) -> Poll | None:
         """The next request; its jobs are out of the roster until `looked`, `missing`, `refused` or `put_back`."""
+        while self._alone and self._alone[0][0] <= now:
+            self._to_confirm.append(self._alone.popleft()[1])
         while self._refused:
             batch = tuple(_alive(self._refused.popleft()))
             if batch:
@@ -109,7 +118,12 @@ class Roster:
         watch.looked_at = now
         watch.misses = 0
         watch.absent_since = math.inf
-        if not watch.ended:
+        self._append(watch, now)
+
+    def _append(self, watch: Watch, now: float) -> None:
+        if watch.alone:
+            self._alone.append((now + ALONE_SECONDS, watch))
+        elif not watch.ended:
             self._queue.append(watch)
 
     def missing(self, watch: Watch, now: float) -> None:
@@ -121,22 +135,26 @@ class Roster:
         if doubled or self.grace_is_over(watch, now):
             self._to_confirm.append(watch)
         else:
-            self._queue.append(watch)
+            self._append(watch, now)
 
     def grace_is_over(self, watch: Watch, now: float) -> bool:
         return now - watch.absent_since >= self._lost_after
 
-    def refused(self, poll: Poll) -> None:
-        """Zendesk would not take this request: ask in halves, until whoever is at fault stands alone."""
+    def refused(self, poll: Poll, now: float) -> None:
+        """Zendesk would not take this request: ask in halves, until whoever is at fault stands alone, and stays so."""
         half = len(poll.watches) // 2
-        self._refused.extend((poll.watches[:half], poll.watches[half:]))
+        if half:
+            self._refused.extend((poll.watches[:half], poll.watches[half:]))
+            return
+        for watch in poll.watches:
+            watch.alone = True
+        self.put_back(poll.watches, now)
 
     def put_back(self, watches: Iterable[Watch], now: float) -> None:
         """No usable reply. It counts as a look for the pace, or the loop would spin."""
         for watch in watches:
             watch.looked_at = now
-            if not watch.ended:
-                self._queue.append(watch)
+            self._append(watch, now)
 
 
 def _alive(watches: Iterable[Watch]) -> Iterator[Watch]:

@@ -1,4 +1,4 @@
-"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite for both.
+"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite holds
 
 An answer is always what was committed, never what is on its way. Rows are keyed by incarnation (account, id,
 tracked_at): a job tracked afresh leaves the events of its former life owed and unharmed.

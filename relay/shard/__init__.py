@@ -1,0 +1,222 @@
+"""The owner of a set of accounts: their live jobs in memory, their budgets, the deliveries their events owe."""
+
+import asyncio
+import math
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from random import Random
+
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
+from relay.core.record import JobView, Retention
+from relay.core.schedule import Watch
+from relay.errors import LedgerError, Unavailable
+from relay.shard.courier import Courier
+from relay.shard.intents import End, Track, Untrack
+from relay.shard.live import Live
+from relay.shard.poller import Poller
+from relay.shard.ports import Account, Record, Settings, Subscriber, Surroundings
+from relay.shard.writer import Writer
+
+LOAD_PAGE = 5_000
+SWEEP_SECONDS = 5.0
+FORGET_SECONDS = 60.0
+FORGET_PAGE = 500
+LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
+DRAIN_SECONDS = 10.0
+
+
+class Shard:
+    """Everything that happens to jobs. Build it, `load` it, then `run` it until it is cancelled; `drain` before."""
+
+    def __init__(
+        self,
+        *,
+        record: Record,
+        accounts: Sequence[Account],
+        subscribers: Sequence[Subscriber],
+        settings: Settings,
+        surroundings: Surroundings,
+        random: Random,
+    ) -> None:
+        self._record = record
+        self._settings = settings
+        self._around = surroundings
+        self._waiters: dict[JobKey, set[asyncio.Future[None]]] = {}
+        self._began = surroundings.clock.now()
+        self._watching: list[asyncio.Task[None]] = []
+        self._delivering: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self.live = Live()
+        self._writer = Writer(
+            recorder=record,
+            live=self.live,
+            subscriptions=[subscriber.subscription for subscriber in subscribers],
+            published=self._published,
+            surroundings=surroundings,
+        )
+        self.poller = Poller(
+            accounts=accounts, writer=self._writer, settings=settings, surroundings=surroundings, random=random
+        )
+        sources = {account.name: account.source for account in accounts}
+        self._couriers = {
+            subscriber.subscription.sink: Courier(
+                subscriber=subscriber,
+                sources=sources,
+                outbox=record,
+                writer=self._writer,
+                surroundings=surroundings,
+                random=random,
+            )
+            for subscriber in subscribers
+        }
+
+    async def load(self) -> int:
+        """Take up the ledger's live jobs; how many there are. Raises LedgerError."""
+        rows: list[tuple[Job, Sequence[Delivery]]] = []
+        while page := await self._record.live(rows[-1][0] if rows else None, LOAD_PAGE):
+            rows.extend(page)
+        self.live.load(rows)
+        self.poller.resume(await self._record.marks())
+        for account, _ in list(self.live.accounts()):
+            for watch in self.live.of(account):
+                self.poller.add(watch)
+        return len(rows)
+
+    async def run(self) -> None:
+        """Returns after `drain`; raises what a loop raised, which is a bug."""
+        async with asyncio.TaskGroup() as loops:
+            self._watching = [loops.create_task(self.poller.run()), loops.create_task(self._housekeep())]
+            self._delivering = [loops.create_task(courier.run()) for courier in self._couriers.values()]
+            self._writing = loops.create_task(self._writer.run())
+
+    async def drain(self) -> None:
+        """Stop polling, let attempts underway end, record what was accepted. Bounded, idempotent, safe before `run`."""
+        for task in self._watching:
+            task.cancel()
+        for courier in self._couriers.values():
+            courier.stop()
+        if self._delivering:
+            _, late = await asyncio.wait(self._delivering, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+        self._writer.drain()
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
+
+    async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
+        """Watch these jobs; for each, whether it is new. Durable on return. Raises Unavailable."""
+        created: Sequence[bool] = await self._writer.submit(Track(requests=requests))
+        return created
+
+    async def untrack(self, key: JobKey) -> bool:
+        """Stop watching; whether the job was known. Deliveries that are owed go on. Raises Unavailable."""
+        known: bool = await self._writer.submit(Untrack(key=key))
+        return known
+
+    async def read(self, key: JobKey) -> JobView | None:
+        """The job as it is committed. Raises LedgerError."""
+        job = (await self._record.find([key])).get(key)
+        if job is None or job.state == DELETED:
+            return None
+        next_poll_at = None if job.terminal else self.poller.next_poll_at(key.account)
+        return JobView(job=job, deliveries=await self._record.deliveries_of(job), next_poll_at=next_poll_at)
+
+    async def wait(self, key: JobKey, seconds: float) -> None:
+        """Return when the job has ended, or the time is up."""
+        if self.live.get(key) is None:
+            return
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(key, set())
+        waiters.add(ended)
+        try:
+            async with asyncio.timeout(seconds):
+                await ended
+        except TimeoutError:
+            pass
+        finally:
+            waiters.discard(ended)
+            if not waiters:
+                self._waiters.pop(key, None)
+
+    async def page(
+        self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
+    ) -> Sequence[Job]:
+        """Newest first. Raises LedgerError."""
+        return await self._record.page(accounts=accounts, state=state, after=after, limit=limit)
+
+    def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
+        """The commit is durable: let memory, counters and everybody who waits know."""
+        for job in jobs:
+            self._publish_job(job)
+        for row in deliveries:
+            watch = self.live.get(row.job_key)
+            if watch is not None and watch.job.tracked_at == row.tracked_at:
+                watch.deliveries = {**watch.deliveries, row.sink: row}
+            if row.state is DeliveryState.PENDING and row.sink in self._couriers:
+                self._couriers[row.sink].wake()
+
+    def _publish_job(self, job: Job) -> None:
+        watch = self.live.get(job.key)
+        if watch is None or watch.job.tracked_at != job.tracked_at:
+            if not job.terminal:
+                self.poller.add(self.live.add(job))
+            return
+        if job.sequence > watch.job.sequence:
+            self._count(job)
+        self.live.change(watch, job)
+        if job.terminal:
+            for ended in self._waiters.get(job.key, ()):
+                if not ended.done():
+                    ended.set_result(None)
+
+    def _count(self, job: Job) -> None:
+        self._around.metrics.event(job.events[-1].type, job.outcome or "none")
+        if job.terminal and job.completed_at is not None and job.detected_at is not None:
+            stated = datetime.fromisoformat(job.completed_at).timestamp()
+            self._around.metrics.detected(job.account, max(0.0, job.detected_at - stated))
+
+    async def _housekeep(self) -> None:
+        """End what is too old; forget what was kept long enough."""
+        forgot_at = self._around.clock.monotonic()
+        while True:
+            self._around.beat("housekeeping")
+            await asyncio.sleep(SWEEP_SECONDS)
+            if not self._writer.healthy.is_set():
+                continue
+            await self._expire()
+            if self._around.clock.monotonic() - forgot_at >= FORGET_SECONDS:
+                forgot_at = self._around.clock.monotonic()
+                await self._forget()
+
+    async def _expire(self) -> None:
+        old = list(self._too_old())
+        for start in range(0, len(old), FORGET_PAGE):
+            try:
+                await self._writer.submit(End(watches=old[start : start + FORGET_PAGE], too_old=True))
+            except Unavailable:
+                return  # they are still too old at the next sweep
+
+    def _too_old(self) -> Iterator[Watch]:
+        now = self._around.clock.now()
+        limit = now - self._settings.expire_after_seconds
+        last_look = min(LAST_LOOK_SECONDS, self._settings.expire_after_seconds)
+        for account, _ in self.live.accounts():
+            for watch in self.live.of(account):
+                if watch.job.tracked_at > limit:
+                    break
+                if watch.looked_at > -math.inf or now - self._began > last_look:
+                    yield watch
+
+    async def _forget(self) -> None:
+        now = self._around.clock.now()
+        retention = Retention(
+            finished_before=now - self._settings.keep_finished_seconds,
+            dead_before=now - self._settings.keep_dead_seconds,
+        )
+        try:
+            more = True
+            while more:
+                more = await self._record.forget(retention, FORGET_PAGE) == FORGET_PAGE
+        except LedgerError as error:
+            self._around.log.warning("ledger.not_pruned", error=str(error))

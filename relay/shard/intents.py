@@ -1,0 +1,258 @@
+"""What may be asked of the writer. Each intent decides on a `Draft` by calling the core, and answers.
+
+A draft is committed state with the changes of the batch being written laid over it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from relay.core.delivery import Attempt, Delivery, Schedule, Subscription, owe, settle
+from relay.core.job import DELETED, Job, JobKey, TrackRequest
+from relay.core.observe import Rules, delete, expire, give_up, observe, track, track_again
+from relay.core.record import Batch
+from relay.core.schedule import Watch
+from relay.shard.live import Live
+
+
+class Incarnation(NamedTuple):
+    account: str
+    id: str
+    tracked_at: float
+
+
+class Errand(NamedTuple):
+    """One delivery row, named."""
+
+    incarnation: Incarnation
+    sink: str
+
+
+def incarnation_of(job: Job) -> Incarnation:
+    return Incarnation(job.account, job.id, job.tracked_at)
+
+
+def errand_of(delivery: Delivery) -> Errand:
+    return Errand(Incarnation(delivery.account, delivery.job_id, delivery.tracked_at), delivery.sink)
+
+
+@dataclass(slots=True, kw_only=True)
+class Underway:
+    """A delivery being attempted, kept up to date with what is committed meanwhile."""
+
+    delivery: Delivery
+    job: Job
+
+
+class Draft:
+    """One batch in the making. `found`: the newest rows of the jobs asked about that are not live."""
+
+    def __init__(
+        self,
+        *,
+        live: Live,
+        underway: Mapping[Errand, Underway],
+        subscriptions: Iterable[Subscription],
+        found: Mapping[JobKey, Job],
+        now: float,
+    ) -> None:
+        self.now = now
+        self.jobs: dict[Incarnation, Job] = {}
+        self.deliveries: dict[Errand, Delivery] = {}
+        self.forgotten: list[Job] = []
+        self.marks: dict[str, bytes | None] = {}
+        self._live = live
+        self._underway = underway
+        self._subscriptions = tuple(subscriptions)
+        self._newest: dict[JobKey, Job] = dict(found)
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(
+            jobs=tuple(self.jobs.values()),
+            deliveries=tuple(self.deliveries.values()),
+            forgotten=tuple(self.forgotten),
+            marks=self.marks,
+        )
+
+    def newest(self, key: JobKey) -> Job | None:
+        """The newest incarnation, however it stands."""
+        changed = self._newest.get(key)
+        if changed is not None:
+            return changed
+        watch = self._live.get(key)
+        return None if watch is None else watch.job
+
+    def job(self, incarnation: Incarnation, otherwise: Job) -> Job:
+        """This incarnation as this batch leaves it; `otherwise`: as it is committed."""
+        return self.jobs.get(incarnation, otherwise)
+
+    def delivery(self, errand: Errand) -> Delivery | None:
+        changed = self.deliveries.get(errand)
+        if changed is not None:
+            return changed
+        underway = self._underway.get(errand)
+        if underway is not None:
+            return underway.delivery
+        watch = self._live.get(JobKey(errand.incarnation.account, errand.incarnation.id))
+        return None if watch is None else watch.deliveries.get(errand.sink)
+
+    def put(self, job: Job) -> None:
+        """A job that is new or has no new event."""
+        self.jobs[incarnation_of(job)] = job
+        self._newest[job.key] = job
+
+    def put_event(self, job: Job) -> None:
+        """A job that has got a new event: it is owed to every sink that wants it."""
+        self.put(job)
+        for subscription in self._subscriptions:
+            errand = Errand(incarnation_of(job), subscription.sink)
+            row = owe(job, self.delivery(errand), subscription, self.now)
+            if row is not None:
+                self.deliveries[errand] = row
+
+
+class Intent(Protocol):
+    @property
+    def weight(self) -> int:
+        """How many rows it is about, roughly."""
+
+    @property
+    def keys(self) -> Sequence[JobKey]:
+        """Jobs it must know the newest row of, live or not."""
+
+    def decide(self, draft: Draft) -> object:
+        """Lay the changes over the draft; the result is the answer once they are durable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """Watch these jobs. Answers with a bool for each: whether it is new."""
+
+    requests: Sequence[TrackRequest]
+
+    @property
+    def weight(self) -> int:
+        return len(self.requests)
+
+    @property
+    def keys(self) -> Sequence[JobKey]:
+        return [request.key for request in self.requests]
+
+    def decide(self, draft: Draft) -> list[bool]:
+        return [self._one(draft, request) for request in self.requests]
+
+    @staticmethod
+    def _one(draft: Draft, request: TrackRequest) -> bool:
+        before = draft.newest(request.key)
+        if before is None:
+            draft.put(track(request, draft.now))
+            return True
+        after = track_again(before, request, draft.now)
+        if after is not before:
+            draft.put(after)
+        return after.tracked_at != before.tracked_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untrack:
+    """Stop watching this job. Answers whether it was known."""
+
+    key: JobKey
+    weight: int = 1
+
+    @property
+    def keys(self) -> Sequence[JobKey]:
+        return (self.key,)
+
+    def decide(self, draft: Draft) -> bool:
+        job = draft.newest(self.key)
+        if job is None or job.state == DELETED:
+            return False
+        draft.put(delete(job))
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observe:
+    """Zendesk said this about these jobs, each object changed since it was last recorded. `seen_at`: when."""
+
+    seen: Sequence[tuple[Watch, dict[str, Any]]]
+    seen_at: float
+    rules: Rules
+    keys: Sequence[JobKey] = ()
+
+    @property
+    def weight(self) -> int:
+        return len(self.seen)
+
+    def decide(self, draft: Draft) -> None:
+        for watch, job_status in self.seen:
+            before = draft.job(incarnation_of(watch.job), watch.job)
+            after = observe(before, job_status, self.seen_at, self.rules)
+            if after.sequence > before.sequence:
+                draft.put_event(after)
+            elif after is not before:
+                draft.put(after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """These jobs ended without a word from Zendesk: too old, or confirmed to be absent."""
+
+    watches: Sequence[Watch]
+    too_old: bool
+    keys: Sequence[JobKey] = ()
+
+    @property
+    def weight(self) -> int:
+        return len(self.watches)
+
+    def decide(self, draft: Draft) -> None:
+        for watch in self.watches:
+            before = draft.job(incarnation_of(watch.job), watch.job)
+            after = expire(before, draft.now) if self.too_old else give_up(before, draft.now)
+            if after.sequence > before.sequence:
+                draft.put_event(after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """An attempt to deliver has ended. `underway` is up to date with what was committed since it began."""
+
+    underway: Underway
+    attempted_sequence: int
+    attempt: Attempt
+    subscription: Subscription
+    schedule: Schedule
+    jitter: float
+    weight: int = 1
+    keys: Sequence[JobKey] = ()
+
+    def decide(self, draft: Draft) -> Delivery:
+        errand = errand_of(self.underway.delivery)
+        row = settle(
+            draft.deliveries.get(errand, self.underway.delivery),
+            self.attempt,
+            attempted_sequence=self.attempted_sequence,
+            job=draft.job(errand.incarnation, self.underway.job),
+            subscription=self.subscription,
+            now=draft.now,
+            schedule=self.schedule,
+            jitter=self.jitter,
+        )
+        draft.deliveries[errand] = row
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Record a named value; None removes it."""
+
+    name: str
+    value: bytes | None
+    weight: int = 1
+    keys: Sequence[JobKey] = field(default=())
+
+    def decide(self, draft: Draft) -> None:
+        draft.marks[self.name] = self.value

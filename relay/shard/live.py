@@ -1,0 +1,56 @@
+"""The jobs that have not ended, in memory as they are committed."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from relay.core.delivery import Delivery
+from relay.core.job import STATES, Job, JobKey
+from relay.core.schedule import Watch
+
+
+class Live:
+    """Watches by account and id, the longest tracked first. `counts`: by (account, state label), for the metrics."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, dict[str, Watch]] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def get(self, key: JobKey) -> Watch | None:
+        account = self._accounts.get(key.account)
+        return None if account is None else account.get(key.id)
+
+    def load(self, rows: Sequence[tuple[Job, Sequence[Delivery]]]) -> None:
+        """Fill from the ledger; once, at start."""
+        for job, deliveries in sorted(rows, key=lambda row: row[0].tracked_at):
+            watch = self.add(job)
+            if deliveries:
+                watch.deliveries = {delivery.sink: delivery for delivery in deliveries}
+
+    def add(self, job: Job) -> Watch:
+        watch = Watch(job)
+        self._accounts.setdefault(job.account, {})[job.id] = watch
+        self.counts[job.account, label(job)] += 1
+        return watch
+
+    def change(self, watch: Watch, job: Job) -> None:
+        """The watch's job has this committed row now; a job that has ended leaves."""
+        self.counts[job.account, label(watch.job)] -= 1
+        watch.job = job
+        if not job.terminal:
+            self.counts[job.account, label(job)] += 1
+            return
+        watch.ended = True
+        account = self._accounts[job.account]
+        if account.get(job.id) is watch:
+            del account[job.id]
+
+    def of(self, account: str) -> Iterator[Watch]:
+        """The account's watches, the longest tracked first."""
+        return iter(self._accounts.get(account, {}).values())
+
+    def accounts(self) -> Iterator[tuple[str, int]]:
+        return ((name, len(watches)) for name, watches in self._accounts.items() if watches)
+
+
+def label(job: Job) -> str:
+    return job.state if job.state in STATES else "other"

@@ -1,0 +1,204 @@
+"""The poll loop: wakes the account whose time has come, sends one request, hands what changed to the writer."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import orjson
+
+from relay.core.pacing import Pacer
+from relay.core.schedule import Agenda, Poll, Roster, Watch
+from relay.core.zendesk import Endpoint, Reply, decipher
+from relay.errors import Reason, Unavailable
+from relay.shard.intents import End, Note, Observe
+from relay.shard.ports import Account, Settings, Surroundings
+from relay.shard.waiting import wait_for
+from relay.shard.writer import Writer
+
+WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wall clock
+
+
+class Post:
+    """One account as the poll loop sees it. `trouble`: why it stands still, None while it does not."""
+
+    def __init__(self, account: Account, settings: Settings, now: float) -> None:
+        self.account = account
+        self.roster = Roster(settings.fresh_within_seconds, settings.lost_after_seconds)
+        self.pacer = Pacer(account.rate, now)
+        self.trouble: Reason | None = None
+        self.waited_until = now
+
+    def next_at(self, now: float) -> float:
+        return max(self.roster.next_at(now), self.pacer.next_at(now))
+
+
+class Poller:
+    def __init__(
+        self,
+        *,
+        accounts: Sequence[Account],
+        writer: Writer,
+        settings: Settings,
+        surroundings: Surroundings,
+        random: Random,
+    ) -> None:
+        now = surroundings.clock.monotonic()
+        self.posts: Mapping[str, Post] = {account.name: Post(account, settings, now) for account in accounts}
+        self._writer = writer
+        self._settings = settings
+        self._around = surroundings
+        self._random = random
+        self._agenda = Agenda()
+        self._wake = asyncio.Event()
+        self._sleeps_until = math.inf
+
+    def add(self, watch: Watch) -> None:
+        """A job to look at. One of an account that is not configured waits until it is, or until it expires."""
+        post = self.posts.get(watch.job.account)
+        if post is not None:
+            post.roster.add(watch)
+            self._set(post)
+
+    def resume(self, marks: Mapping[str, bytes]) -> None:
+        """Honour the waits that an earlier process was told."""
+        for name, post in self.posts.items():
+            until = marks.get(WAIT_MARK + name)
+            if until is not None:
+                post.pacer.wait_until(self._around.clock.monotonic() + float(until) - self._around.clock.now())
+
+    def next_poll_at(self, account: str) -> float | None:
+        """When the account's next request is expected, wall clock."""
+        moment = self._agenda.at(account)
+        if moment == math.inf:
+            return None
+        return self._around.clock.now() + max(0.0, moment - self._around.clock.monotonic())
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as requests:
+            while True:
+                self._around.beat("poller")
+                await self._pause()
+                if not self._writer.healthy.is_set():
+                    await wait_for(self._writer.healthy)
+                    continue
+                for name in self._agenda.due(self._around.clock.monotonic()):
+                    self._visit(self.posts[name], requests)
+
+    async def _pause(self) -> None:
+        """Until the next account is due, an earlier one turns up, or it is time for a sign of life."""
+        self._wake.clear()
+        self._sleeps_until = self._agenda.next_at()
+        seconds = self._sleeps_until - self._around.clock.monotonic()
+        if seconds > 0:
+            await wait_for(self._wake, seconds)
+
+    def _set(self, post: Post) -> None:
+        moment = post.next_at(self._around.clock.monotonic())
+        self._agenda.set(post.account.name, moment)
+        if moment < self._sleeps_until:
+            self._wake.set()
+
+    def _visit(self, post: Post, requests: asyncio.TaskGroup) -> None:
+        now = self._around.clock.monotonic()
+        allowed_at = post.pacer.next_at(now)
+        if allowed_at > now:
+            self._count_wait(post, now, allowed_at)
+        elif post.roster.next_at(now) <= now:
+            poll = post.roster.take(now)
+            if poll is not None:
+                post.pacer.sent(now)
+                requests.create_task(self._ask(post, poll))
+        self._set(post)
+
+    def _count_wait(self, post: Post, now: float, until: float) -> None:
+        if math.isfinite(until) and until > post.waited_until:
+            self._around.metrics.rate_waited(post.account.name, until - max(now, post.waited_until))
+            post.waited_until = until
+
+    async def _ask(self, post: Post, poll: Poll) -> None:
+        clock = self._around.clock
+        began = clock.monotonic()
+        response = await post.account.zendesk.get(poll.request)
+        reply = decipher(poll.request, response, clock.now())
+        ended = clock.monotonic()
+        post.pacer.heard(reply.rate, ended)
+        self._around.metrics.request(post.account.name, reply.reason or "ok", ended - began)
+        await self.apply(post, poll, reply)
+        self._set(post)
+
+    async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:
+        """Draw the consequences of a reply: for the jobs it speaks of, and for the account."""
+        now = self._around.clock.monotonic()
+        match reply.reason:
+            case None | Reason.INCOMPLETE:
+                post.pacer.succeeded()
+                self._troubled(post, None, "")
+                await self._looked(post, poll, reply, now)
+            case Reason.NOT_FOUND if poll.endpoint is Endpoint.SHOW:
+                post.pacer.succeeded()
+                await self._absent(post, poll.watches[0], now)
+            case Reason.NOT_FOUND if len(poll.watches) == 1:
+                post.pacer.succeeded()
+                post.roster.missing(poll.watches[0], now)
+            case Reason.NOT_FOUND | Reason.REFUSED:
+                post.roster.refused(poll, now)
+            case _:
+                post.roster.put_back(poll.watches, now)
+                await self._stand_still(post, reply, now)
+
+    async def _looked(self, post: Post, poll: Poll, reply: Reply, now: float) -> None:
+        changed: list[tuple[Watch, dict[str, Any]]] = []
+        found, looked = reply.found, post.roster.looked
+        for watch in poll.watches:
+            job_status = found.get(watch.job.id)
+            if job_status is None:
+                if reply.reason is None:
+                    post.roster.missing(watch, now)
+                else:
+                    post.roster.put_back((watch,), now)
+                continue
+            # Compared as bytes: the common case, nothing new, costs no more than that.
+            if orjson.dumps(job_status) != watch.job.job_status:
+                changed.append((watch, job_status))
+            looked(watch, now)
+        if changed:
+            await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
+
+    async def _absent(self, post: Post, watch: Watch, now: float) -> None:
+        over = post.roster.grace_is_over(watch, now)
+        post.roster.put_back((watch,), now)
+        if over:
+            await self._record(End(watches=(watch,), too_old=False))
+
+    async def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
+        assert reply.reason is not None  # noqa: S101 - `apply` deals with complete replies before
+        jitter = self._random.random()
+        if reply.reason is Reason.RATE_LIMITED:
+            until = post.pacer.rate_limited(reply.retry_after_seconds, now, jitter)
+        elif reply.reason in {Reason.UNAUTHORIZED, Reason.FORBIDDEN}:
+            until = post.pacer.denied(now, jitter)
+        else:
+            until = post.pacer.failed(reply.retry_after_seconds, now, jitter)
+        self._troubled(post, reply.reason, reply.detail)
+        if reply.retry_after_seconds is not None:
+            wall = self._around.clock.now() + until - now
+            await self._record(Note(name=WAIT_MARK + post.account.name, value=repr(wall).encode()))
+
+    async def _record(self, intent: Observe | End | Note) -> None:
+        """What cannot be recorded now is seen again by a later poll."""
+        try:
+            await self._writer.submit(intent)
+        except Unavailable as refusal:
+            self._around.log.debug("poll.not_recorded", reason=refusal.reason)
+
+    def _troubled(self, post: Post, reason: Reason | None, detail: str) -> None:
+        """Say it once when an account comes to a stand, and once when it goes on."""
+        before, post.trouble = post.trouble, reason
+        if reason is before:
+            return
+        if reason is None:
+            self._around.log.info("account.resumed", account=post.account.name, was=before)
+        else:
+            self._around.log.warning("account.paused", account=post.account.name, reason=reason, detail=detail)

@@ -1,0 +1,125 @@
+"""What the shard needs from the other rooms, each as narrow as its user; and the settings it is given."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from relay.core.delivery import Attempt, Delivery, Schedule, Subscription
+from relay.core.events import CloudEvent
+from relay.core.job import Cursor, Job, JobKey
+from relay.core.observe import Rules
+from relay.core.pacing import Rate
+from relay.core.record import Batch, Retention
+from relay.core.zendesk import NoResponse, Request, Response
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Wall clock that never jumps, seconds since the epoch."""
+
+    def monotonic(self) -> float: ...
+
+
+class Zendesk(Protocol):
+    async def get(self, request: Request) -> Response | NoResponse:
+        """One request to one account. Raises nothing but cancellation."""
+
+
+class Sink(Protocol):
+    async def send(self, event: CloudEvent) -> Attempt:
+        """One attempt. Raises nothing but cancellation."""
+
+
+class Recorder(Protocol):
+    async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]: ...
+
+    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
+
+    async def commit(self, batch: Batch) -> None: ...
+
+
+class Record(Recorder, Protocol):
+    async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]: ...
+
+    async def deliveries_of(self, job: Job) -> Sequence[Delivery]: ...
+
+    async def page(
+        self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
+    ) -> Sequence[Job]: ...
+
+    async def next_due(self, sink: str, after: float) -> float | None: ...
+
+    async def marks(self) -> Mapping[str, bytes]: ...
+
+    async def forget(self, retention: Retention, limit: int) -> int: ...
+
+
+class Metrics(Protocol):
+    def request(self, account: str, outcome: str, seconds: float) -> None: ...
+
+    def rate_waited(self, account: str, seconds: float) -> None: ...
+
+    def event(self, kind: str, outcome: str) -> None: ...
+
+    def detected(self, account: str, lag_seconds: float) -> None: ...
+
+    def delivery(self, sink: str, outcome: str, seconds: float) -> None: ...
+
+    def commit(self, outcome: str, seconds: float) -> None: ...
+
+
+class Log(Protocol):
+    def debug(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401 - structlog's own signature
+
+    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+
+    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+
+    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+
+
+class Heartbeat(Protocol):
+    def __call__(self, loop: str) -> None:
+        """The loop of this name has finished an iteration, successful or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`source`: the CloudEvents source of its jobs' events."""
+
+    name: str
+    source: str
+    rate: Rate
+    zendesk: Zendesk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """A sink and what it wants. `concurrency`: attempts at once."""
+
+    subscription: Subscription
+    sink: Sink
+    schedule: Schedule
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Seconds throughout. `finished`, `dead`: how long ended jobs and dead deliveries are kept."""
+
+    rules: Rules
+    fresh_within_seconds: float = 2.0
+    lost_after_seconds: float = 300.0
+    expire_after_seconds: float = 86_400.0
+    keep_finished_seconds: float = 604_800.0
+    keep_dead_seconds: float = 1_209_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every loop of the shard is handed."""
+
+    clock: Clock
+    metrics: Metrics
+    log: Log
+    beat: Heartbeat

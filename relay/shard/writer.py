@@ -1,0 +1,234 @@
+"""The one serial writer: takes what waits, decides on committed state, commits, and only then lets anybody know.
+
+While a commit runs, intents gather and share the next one. A failed commit leaves memory as it was: whoever waits is
+refused, nothing new is taken until a probe succeeds, and the polls stand still meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.core.delivery import Delivery, Subscription
+from relay.core.job import Job
+from relay.core.record import Batch
+from relay.errors import LedgerError, Reason, Unavailable
+from relay.shard.intents import Draft, Errand, Intent, Underway, errand_of
+from relay.shard.live import Live
+from relay.shard.ports import Recorder, Surroundings
+from relay.shard.waiting import wait_for
+
+QUEUE_WEIGHT_MAX = 20_000
+BATCH_WEIGHT_MAX = 5_000
+PROBE_MARK, PROBE_BYTES = "probe", 131_072
+PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Ask for due deliveries of a sink; they count as underway until `Writer.release`."""
+
+    sink: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    intent: Intent
+    answer: asyncio.Future[Any]
+
+
+class Writer:
+    """`published`: called after each commit with what is now true, before anyone who waited resumes."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        live: Live,
+        subscriptions: Sequence[Subscription],
+        published: Callable[[Sequence[Job], Sequence[Delivery]], None],
+        surroundings: Surroundings,
+    ) -> None:
+        self._recorder = recorder
+        self._live = live
+        self._subscriptions = subscriptions
+        self._published = published
+        self._around = surroundings
+        self._queue: deque[_Waiting] = deque()
+        self._weight = 0
+        self._claims: deque[tuple[Claim, asyncio.Future[list[Underway]]]] = deque()
+        self._underway: dict[Errand, Underway] = {}
+        self._work = asyncio.Event()
+        self._draining = False
+        self.healthy = asyncio.Event()
+        self.healthy.set()
+
+    async def submit(self, intent: Intent) -> Any:  # noqa: ANN401 - each intent has its own answer
+        """The intent's answer, once it is durable. Raises Unavailable: nothing of it was or will be recorded."""
+        self._admit(intent.weight)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(intent, answer))
+        self._weight += intent.weight
+        self._work.set()
+        return await answer
+
+    def _admit(self, weight: int) -> None:
+        if self._draining:
+            raise Unavailable(Reason.DRAINING, "relay is shutting down", 5.0)
+        if not self.healthy.is_set():
+            raise Unavailable(Reason.LEDGER_UNAVAILABLE, "the ledger cannot be written at the moment", 5.0)
+        if self._weight + weight > QUEUE_WEIGHT_MAX:
+            raise Unavailable(Reason.OVERLOADED, f"{self._weight} changes are waiting to be recorded", 1.0)
+
+    async def claim(self, claim: Claim) -> list[Underway]:
+        """Due deliveries that nobody has claimed, read between two commits so that no change of theirs is missed."""
+        answer: asyncio.Future[list[Underway]] = asyncio.get_running_loop().create_future()
+        self._claims.append((claim, answer))
+        self._work.set()
+        return await answer
+
+    def release(self, underway: Underway) -> None:
+        self._underway.pop(errand_of(underway.delivery), None)
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def underway(self, sink: str) -> int:
+        return sum(errand.sink == sink for errand in self._underway)
+
+    def drain(self) -> None:
+        """Take nothing new; `run` returns when what waits is recorded. Idempotent."""
+        self._draining = True
+        self._work.set()
+
+    async def run(self) -> None:
+        while self._queue or not self._draining:
+            self._around.beat("writer")
+            await wait_for(self._work)
+            self._work.clear()
+            await self._serve_claims()
+            waiting = self._take()
+            if waiting:
+                await self._write(waiting)
+        self._refuse_claims(Unavailable(Reason.DRAINING, "relay is shutting down", 5.0))
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        weight = 0
+        while self._queue and weight < BATCH_WEIGHT_MAX:
+            waiting = self._queue.popleft()
+            weight += waiting.intent.weight
+            taken.append(waiting)
+        self._weight -= weight
+        if self._queue:
+            self._work.set()
+        return taken
+
+    async def _serve_claims(self) -> None:
+        while self._claims:
+            claim, answer = self._claims.popleft()
+            try:
+                limit = claim.limit + self.underway(claim.sink)
+                rows = await self._recorder.due(claim.sink, self._around.clock.now(), limit)
+            except LedgerError as error:
+                self._answer(answer, error=Unavailable(Reason.LEDGER_UNAVAILABLE, str(error), 5.0))
+                continue
+            claimed = [
+                Underway(delivery=delivery, job=job)
+                for delivery, job in rows
+                if errand_of(delivery) not in self._underway
+            ]
+            if not answer.done():
+                self._underway.update((errand_of(underway.delivery), underway) for underway in claimed)
+                answer.set_result(claimed)
+
+    def _refuse_claims(self, refusal: Unavailable) -> None:
+        for _, answer in self._claims:
+            self._answer(answer, error=refusal)
+        self._claims.clear()
+
+    async def _write(self, waiting: Sequence[_Waiting]) -> None:
+        try:
+            draft, answers = await self._decide(waiting)
+            await self._commit(draft.batch)
+        except LedgerError as error:
+            await self._recover(waiting, error)
+            return
+        self._publish(draft)
+        for one, result in zip(waiting, answers, strict=True):
+            self._answer(one.answer, result=result)
+
+    async def _decide(self, waiting: Sequence[_Waiting]) -> tuple[Draft, list[object]]:
+        unknown = {key for one in waiting for key in one.intent.keys if self._live.get(key) is None}
+        draft = Draft(
+            live=self._live,
+            underway=self._underway,
+            subscriptions=self._subscriptions,
+            found=await self._recorder.find(unknown) if unknown else {},
+            now=self._around.clock.now(),
+        )
+        return draft, [one.intent.decide(draft) for one in waiting]
+
+    async def _commit(self, batch: Batch) -> None:
+        if not (batch.jobs or batch.deliveries or batch.forgotten or batch.marks):
+            return
+        began = self._around.clock.monotonic()
+        try:
+            await self._recorder.commit(batch)
+        except LedgerError:
+            self._around.metrics.commit("failed", self._around.clock.monotonic() - began)
+            raise
+        self._around.metrics.commit("committed", self._around.clock.monotonic() - began)
+
+    def _publish(self, draft: Draft) -> None:
+        for errand, row in draft.deliveries.items():
+            underway = self._underway.get(errand)
+            if underway is not None:
+                underway.delivery = row
+        for incarnation, job in draft.jobs.items():
+            for subscription in self._subscriptions:
+                underway = self._underway.get(Errand(incarnation, subscription.sink))
+                if underway is not None:
+                    underway.job = job
+        self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))
+
+    async def _recover(self, waiting: Sequence[_Waiting], error: LedgerError) -> None:
+        """Refuse whoever waits, then try again and again until the ledger takes a write."""
+        self.healthy.clear()
+        self._around.log.error("ledger.unavailable", error=str(error))
+        refusal = Unavailable(Reason.LEDGER_UNAVAILABLE, str(error), 5.0)
+        for one in (*waiting, *self._queue):
+            self._answer(one.answer, error=refusal)
+        self._queue.clear()
+        self._weight = 0
+        pause = PROBE_SECONDS_MIN
+        while not await self._probe():
+            self._around.beat("writer")
+            self._refuse_claims(refusal)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PROBE_SECONDS_MAX)
+            if self._draining:
+                return
+        self.healthy.set()
+        self._around.log.info("ledger.recovered")
+
+    async def _probe(self) -> bool:
+        # As large as a usual batch: a disk with room for a few bytes only would end the outage for a moment.
+        try:
+            await self._commit(Batch(marks={PROBE_MARK: bytes(PROBE_BYTES)}))
+            await self._commit(Batch(marks={PROBE_MARK: None}))
+        except LedgerError:
+            return False
+        return True
+
+    @staticmethod
+    def _answer(answer: asyncio.Future[Any], *, result: object = None, error: Exception | None = None) -> None:
+        if answer.done():  # the caller has gone
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from math import inf
 from urllib.parse import urlencode
 
 import orjson
@@ -18,7 +19,7 @@ from relay.simulator.planning import Wish
 
 SHOW_MANY_MAX = 100
 PAGE_SIZE_MAX = 100
-ENDED_KEPT = 2_000
+RENDERED_MAX = 10_000
 
 
 class Call(StrEnum):
@@ -59,7 +60,7 @@ class Api:
 
     def __init__(self, *, job_limit: int | None) -> None:
         self._job_limit = job_limit
-        self._ended: dict[tuple[str, str], bytes] = {}
+        self._rendered: dict[tuple[str, str], tuple[float, bytes]] = {}
 
     def answer(self, account: Account, routed: Routed, request: Request, now: float, api_url: str) -> Answer:
         if routed.call is Call.SHOW_MANY:
@@ -128,16 +129,15 @@ class Api:
         plan = account.start(order.kind, order.item_ids, now, Wish())
         return json_answer(200, {"job_status": status_at(plan, now, api_url)})
 
-    def _status(self, plan: Plan, now: float, api_url: str) -> object:
-        """A running job's status is small; an ended one's is large, never changes again, and is kept for a while."""
-        if not plan.ended(now):
-            return status_at(plan, now, api_url)
+    def _status(self, plan: Plan, now: float, api_url: str) -> orjson.Fragment:
+        """A status is rendered once and kept until it changes: pollers ask far more often than jobs move."""
         key = (plan.id, api_url)
-        rendered = self._ended.get(key)
-        if rendered is None:
-            rendered = self._ended[key] = orjson.dumps(status_at(plan, now, api_url))
-            if len(self._ended) > ENDED_KEPT:
-                del self._ended[next(iter(self._ended))]
+        changes_at, rendered = self._rendered.get(key, (-inf, b""))
+        if now >= changes_at:
+            rendered = orjson.dumps(status_at(plan, now, api_url))
+            self._rendered[key] = plan.changes_after(now), rendered
+            if len(self._rendered) > RENDERED_MAX:
+                del self._rendered[next(iter(self._rendered))]
         return orjson.Fragment(rendered)
 
 

@@ -83,6 +83,11 @@ class Plan:
     def ended(self, now: float) -> bool:
         return now >= self.ended_at
 
+    def changes_after(self, now: float) -> float:
+        """When its status next changes; `inf`: never again."""
+        moments = (self.working_at, *(step.at for step in self.steps), self.ended_at)
+        return min((at for at in moments if at > now), default=inf)
+
 
 def status_at(plan: Plan, now: float, api_url: str) -> dict[str, Any]:
     """Zendesk's job status object, keys in recorded order. `api_url` ends in `/api/v2`."""

@@ -53,6 +53,16 @@ def test_a_job_only_ever_moves_forward(plan, offsets):
     assert all(status == ended[0] for status in ended)
 
 
+@given(plans, st.floats(0, 1_000), st.floats(0, 1, exclude_max=True))
+def test_a_status_stays_as_it_is_until_the_plan_says_that_it_changes(plan, offset, share):
+    """Otherwise what is kept of it would be served too long."""
+    now = STARTED + offset
+    until = min(plan.changes_after(now), now + 10_000)
+    between = now + (until - now) * share
+    if between < until:
+        assert status_at(plan, between, API) == status_at(plan, now, API)
+
+
 @given(plans, st.floats(0, 2_000))
 def test_nulls_follow_the_state(plan, offset):
     """Queued: no progress, no message. Results only when ended. Permanent deletion: no numbers at all."""

@@ -1,6 +1,5 @@
 """`/simulator/…`: sample jobs on demand, and the truth for those who check. No credentials, no limits, no faults."""
 
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -38,7 +37,7 @@ def control(simulator: Simulator, request: Request, now: float) -> Answer:
     if (request.method, path) == ("GET", "truth"):
         return json_answer(200, {"jobs": [truth_of(plan) for plan in simulator.plans(account)]})
     if (request.method, path) == ("GET", "requests"):
-        records = [asdict(record) for record in simulator.requests if account in {None, record.account}]
+        records = [record for record in simulator.requests if account in {None, record.account}]
         return json_answer(200, {"requests": records})
     return error_answer(404, "InvalidEndpoint", "Not found")
 

@@ -1,0 +1,45 @@
+"""Outgoing HTTP as every room that makes requests sees it: failures by their `Reason`, and in words without secrets."""
+
+import aiohttp
+
+from relay.errors import Reason
+
+FAILURES = (aiohttp.ClientError, OSError, RuntimeError, ValueError)
+"""All that a request raises but cancellation. RuntimeError: the event loop's, for some failed connections; ValueError:
+a host name that IDNA rejects."""
+
+
+class AddressRefusedError(OSError):
+    """A policy does not let us connect there."""
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why there was no answer. The order matters: aiohttp's errors are each other's kin."""
+    match error:
+        case aiohttp.ClientConnectorError(os_error=AddressRefusedError()) | aiohttp.InvalidURL():
+            return Reason.ADDRESS_REFUSED
+        case TimeoutError():
+            return Reason.TIMEOUT
+        case aiohttp.ClientConnectorDNSError():
+            return Reason.DNS
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return Reason.TLS
+        case aiohttp.ClientConnectorError():
+            return Reason.CONNECT
+        case aiohttp.ClientConnectionError() | ConnectionError():
+            return Reason.RESET
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return Reason.UNREADABLE
+    return Reason.CONNECT
+
+
+def describe(error: BaseException) -> str:
+    """For people. Not `str(error)` as it is: aiohttp puts the url into some, and that may hold a secret."""
+    match error:
+        case aiohttp.ClientConnectorError():
+            return str(error.os_error)
+        case aiohttp.ClientResponseError() | aiohttp.ServerDisconnectedError():
+            return f"{type(error).__name__}: {error.message}"
+        case OSError(strerror=str(text)):
+            return text
+    return type(error).__name__

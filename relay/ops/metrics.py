@@ -1,0 +1,163 @@
+"""The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from relay import __version__
+from relay.core.record import Backlog
+from relay.core.standing import AccountStanding, Standing
+
+FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+NETWORK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
+LAG = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3_600)
+ALL_ACCOUNTS = "all"  # the label's value where very many accounts would make too many series
+
+
+class Metrics:
+    """Counters and histograms that the rooms feed; `page` adds the gauges of the moment."""
+
+    def __init__(self, *, account_label: bool = True) -> None:
+        self.registry = CollectorRegistry()
+        self._account_label = account_label
+        self._gauges = _Gauges(self._account)
+        self.registry.register(self._gauges)
+        for process in (ProcessCollector, PlatformCollector, GCCollector):
+            process(registry=self.registry)
+        self._intake_jobs = self._counter("relay_intake_jobs", "Jobs handed in", "source", "result")
+        self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
+        self._requests = self._counter("relay_zendesk_requests", "Requests to Zendesk", "account", "outcome")
+        self._request_seconds = self._histogram("relay_zendesk_request_seconds", "Requests to Zendesk", NETWORK)
+        self._rate_wait = self._counter("relay_rate_wait_seconds", "Polls held up by the rate budget", "account")
+        self._lag = self._histogram(
+            "relay_detection_lag_seconds", "Zendesk's stated completion to our seeing it", LAG, "account"
+        )
+        self._events = self._counter("relay_events", "Events recorded", "type", "outcome")
+        self._deliveries = self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome")
+        self._delivery_seconds = self._histogram("relay_delivery_seconds", "Attempts to deliver", NETWORK, "sink")
+        self._commits = self._counter("relay_ledger_commits", "Ledger commits", "outcome")
+        self._commit_seconds = self._histogram("relay_ledger_commit_seconds", "Ledger commits", FAST)
+        self._loop_lag = self._histogram("relay_event_loop_lag_seconds", "How late the event loop runs", FAST)
+
+    def page(self, standing: Standing) -> bytes:
+        """The exposition format, text version 0.0.4."""
+        self._gauges.standing = standing
+        return generate_latest(self.registry)
+
+    def intake_jobs(self, source: str, result: str, count: int) -> None:
+        self._intake_jobs.labels(source, result).inc(count)
+
+    def intake_ack(self, seconds: float) -> None:
+        self._intake_ack.observe(seconds)
+
+    def request(self, account: str, outcome: str, seconds: float) -> None:
+        self._requests.labels(self._account(account), outcome).inc()
+        self._request_seconds.observe(seconds)
+
+    def rate_waited(self, account: str, seconds: float) -> None:
+        self._rate_wait.labels(self._account(account)).inc(seconds)
+
+    def event(self, kind: str, outcome: str) -> None:
+        self._events.labels(kind, outcome).inc()
+
+    def detected(self, account: str, lag_seconds: float) -> None:
+        self._lag.labels(self._account(account)).observe(lag_seconds)
+
+    def delivery(self, sink: str, outcome: str, seconds: float) -> None:
+        self._deliveries.labels(sink, outcome).inc()
+        self._delivery_seconds.labels(sink).observe(seconds)
+
+    def commit(self, outcome: str, seconds: float) -> None:
+        self._commits.labels(outcome).inc()
+        self._commit_seconds.observe(seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        self._loop_lag.observe(seconds)
+
+    def config_reloaded(self, *, successful: bool) -> None:
+        self._gauges.reload_successful = successful
+
+    def _account(self, name: str) -> str:
+        return name if self._account_label else ALL_ACCOUNTS
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+
+class _Gauges(Collector):
+    """What is true now, told from a `Standing`."""
+
+    def __init__(self, account: Callable[[str], str]) -> None:
+        self._account = account
+        self.standing = Standing()
+        self.reload_successful = True
+
+    def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily("relay_build", "This version", {"version": __version__})
+        yield _gauge("relay_config_last_reload_successful", "1 if so", {(): float(self.reload_successful)})
+        yield _gauge("relay_partitions_owned", "1 shard in one process", {(): 1.0})
+        yield _gauge("relay_ledger_bytes", "The ledger on disk", {(): float(self.standing.ledger_bytes)})
+        yield from self._jobs()
+        yield from self._accounts(self.standing.accounts)
+        yield from _sinks(self.standing.backlog, self.standing.now)
+
+    def _jobs(self) -> Iterable[Metric]:
+        counts: dict[tuple[str, ...], float] = {}
+        for (account, state), count in self.standing.jobs.items():
+            key = (self._account(account), state)
+            counts[key] = counts.get(key, 0.0) + count
+        yield _gauge("relay_jobs_tracked", "Live jobs", counts, "account", "state")
+
+    def _accounts(self, accounts: Iterable[AccountStanding]) -> Iterable[Metric]:
+        limit: dict[tuple[str, ...], float] = {}
+        remaining: dict[tuple[str, ...], float] = {}
+        paused: dict[tuple[str, ...], float] = {}
+        stale: dict[tuple[str, ...], float] = {}
+        risk: dict[tuple[str, ...], float] = {}
+        for one in accounts:
+            name = self._account(one.name)
+            if one.limit is not None:
+                limit[name,] = one.limit
+            if one.remaining is not None:
+                remaining[name,] = one.remaining
+            if one.trouble is not None:
+                paused[name, one.trouble] = paused.get((name, one.trouble), 0.0) + 1.0
+            stale[name,] = max(stale.get((name,), 0.0), one.stale_seconds)
+            risk[name,] = risk.get((name,), 0.0) + one.at_risk
+        yield _gauge("relay_zendesk_rate_limit", "Requests per minute, as told", limit, "account")
+        yield _gauge("relay_zendesk_rate_remaining", "Left in this minute, as told", remaining, "account")
+        yield _gauge("relay_account_paused", "1 while the account stands still", paused, "account", "reason")
+        yield _gauge("relay_staleness_seconds", "Since the longest unseen job was seen", stale, "account")
+        yield _gauge("relay_expiry_risk_jobs", "Near expiry and not seen lately", risk, "account")
+
+
+def _sinks(rows: Mapping[str, Backlog], now: float) -> Iterable[Metric]:
+    oldest: dict[tuple[str, ...], float] = {
+        (sink,): 0.0 if one.oldest_pending_since is None else max(0.0, now - one.oldest_pending_since)
+        for sink, one in rows.items()
+    }
+    yield _gauge("relay_deliveries_pending", "Owed", {(k,): float(v.pending) for k, v in rows.items()}, "sink")
+    yield _gauge("relay_deliveries_oldest_pending_seconds", "How long owed", oldest, "sink")
+    yield _gauge("relay_deliveries_dead", "Given up", {(k,): float(v.dead) for k, v in rows.items()}, "sink")
+    yield _gauge("relay_sink_state", "1 for the present state", {(k, "active"): 1.0 for k in rows}, "sink", "state")
+
+
+def _gauge(name: str, text: str, values: dict[tuple[str, ...], float], *labels: str) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(list(key), value)
+    return family

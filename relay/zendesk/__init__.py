@@ -1,0 +1,1 @@
+"""HTTP to Zendesk: one `Transport` per account over a shared session. What the answers mean is for `core.zendesk`."""

@@ -1,0 +1,89 @@
+"""One account's requests over aiohttp. Whatever happens on the way ends as a value."""
+
+import base64
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from relay import __version__
+from relay.core.zendesk import NoResponse, Request, Response
+from relay.errors import Reason
+from relay.network import FAILURES, describe, reason_of
+
+BODY_BYTES_MAX = 16 * 1024 * 1024  # 100 jobs with 100 results each take about 2 MB
+TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=10.0)
+KEEP_ALIVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where an account lives and how to reach it. `authorization`: the header's value; never printed."""
+
+    base_url: str
+    authorization: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+def bearer(token: str) -> str:
+    return f"Bearer {token}"
+
+
+def api_token(email: str, token: str) -> str:
+    """Basic authentication as Zendesk has it for API tokens, which stop on 30 April 2027."""
+    return "Basic " + base64.b64encode(f"{email}/token:{token}".encode()).decode("ascii")
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The session that all accounts share, to be closed by its owner. Names are looked up by aiodns."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=TIMEOUT,
+        trust_env=False,
+    )
+
+
+class Transport:
+    def __init__(self, peer: Peer, session: aiohttp.ClientSession) -> None:
+        self._peer = peer
+        self._session = session
+        self._headers = {
+            "accept": "application/json",
+            "user-agent": f"relay/{__version__}",
+            **peer.headers,
+            "authorization": peer.authorization,
+        }
+
+    async def get(self, request: Request) -> Response | NoResponse:
+        """The whole answer, or why there is none. Redirects are not followed: they would carry the credentials."""
+        try:
+            async with self._session.get(
+                self._peer.base_url + request.path,
+                headers=self._headers,
+                allow_redirects=False,
+                proxy=self._peer.proxy,
+                ssl=self._peer.tls or True,
+            ) as answer:
+                body = await _read(answer)
+        except FAILURES as error:
+            return NoResponse(reason=reason_of(error), detail=describe(error))
+        if body is None:
+            return NoResponse(reason=Reason.UNREADABLE, detail=f"more than {BODY_BYTES_MAX:,} bytes")
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(status=answer.status, headers=headers, body=body)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
+    """The body, None if it is over the bound."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,130 @@
+"""A YAML document as plain values, with the references in its strings resolved and with the line of every key.
+
+Faults are collected, not raised, so that a person sees all of them at once; only text that is no YAML at all raises.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from relay.config.faults import Fault, KeyPath
+from relay.config.interpolation import ReadText, expand
+from relay.errors import ConfigError
+
+DEPTH_MAX = 32
+
+# libyaml is an order of magnitude faster, which thousands of accounts need; not every platform's wheel has it
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# In a flow mapping, as in {key: ${NAME}}, the braces of an unquoted reference would be YAML's own. Other characters
+# stand for them while YAML is scanned (one for one: columns stay true), so that references can be written there, too.
+_REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
+_SHIELDED = "\ue000\ue001\\1\ue002"
+_UNSHIELD = {0xE000: "$", 0xE001: "{", 0xE002: "}"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Document:
+    """`values`: mappings, lists and scalars. `lines`: from 1, for every key and element that is there.
+
+    `sources`: what was substituted into a scalar. `whole`: scalars that were one reference and nothing else.
+    `unresolved`: scalars with a reference that failed; `faults` says why.
+    """
+
+    values: Any = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    sources: dict[KeyPath, tuple[str, ...]] = field(default_factory=dict)
+    whole: set[KeyPath] = field(default_factory=set)
+    unresolved: set[KeyPath] = field(default_factory=set)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def parse(text: str, name: str, environ: Mapping[str, str], read_text: ReadText) -> Document:
+    """Raises ConfigError, with line and column, when the text is not YAML. `name`: what errors call the file."""
+    loader = _Loader(_REFERENCE.sub(_SHIELDED, text))
+    try:
+        reader = _Reader(loader=loader, environ=environ, read_text=read_text)
+        root = loader.get_single_node()
+        if root is not None:
+            reader.document.values = reader.value(root, ())
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{name}{_position(error)}: is not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: is not valid YAML: {' '.join(str(error).split())}") from None
+    finally:
+        loader.dispose()
+    return reader.document
+
+
+def _position(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reader:
+    loader: Any
+    environ: Mapping[str, str]
+    read_text: ReadText
+    document: Document = field(default_factory=Document)
+
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:  # noqa: ANN401 - whatever YAML holds
+        self.document.lines.setdefault(path, node.start_mark.line + 1)
+        if len(path) > DEPTH_MAX:
+            self._fault(path[:1], f"is nested more than {DEPTH_MAX} levels deep")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return {key: self.value(value, (*path, key)) for key, value in self._pairs(node, path)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(value, (*path, index)) for index, value in enumerate(node.value)]
+        scalar = self._scalar(node, path)
+        return self._expanded(scalar, path) if isinstance(scalar, str) else scalar
+
+    def _scalar(self, node: yaml.Node, path: KeyPath) -> object:
+        try:
+            value: object = self.loader.construct_object(node)
+        except ValueError as error:  # such as the date 2026-02-30, or !!int with letters
+            self._fault(path, f"cannot be read: {error}; put it in quotes if it is text")
+            return None
+        return value.translate(_UNSHIELD) if isinstance(value, str) else value
+
+    def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
+        self._refuse_duplicates(node, path)
+        self.loader.flatten_mapping(node)
+        for key_node, value in node.value:
+            key = self._scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
+            if isinstance(key, str):
+                self.document.lines[*path, key] = key_node.start_mark.line + 1
+                yield key, value
+            else:
+                self._fault(path, "has a key that is not text; put it in quotes", key_node)
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, path: KeyPath) -> None:
+        first: dict[str, int] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            key = key_node.value.translate(_UNSHIELD)
+            if key in first:
+                self._fault((*path, key), f"is given twice, first in line {first[key]}", key_node)
+            first.setdefault(key, key_node.start_mark.line + 1)
+
+    def _expanded(self, text: str, path: KeyPath) -> str:
+        expanded = expand(text, self.environ, self.read_text)
+        if expanded.sources:
+            self.document.sources[path] = expanded.sources
+        if expanded.whole:
+            self.document.whole.add(path)
+        if expanded.problems:
+            self.document.unresolved.add(path)
+        for problem in expanded.problems:
+            self._fault(path, problem)
+        return expanded.text
+
+    def _fault(self, path: KeyPath, text: str, node: yaml.Node | None = None) -> None:
+        if node is not None:
+            self.document.lines[path] = node.start_mark.line + 1
+        self.document.faults.append(Fault(path=path, text=text))

@@ -1,0 +1,99 @@
+"""The whole configuration, as the rest of relay gets it: complete, checked, frozen."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from relay.config.accounts import AccountDefaults, Accounts, ClientCredentialsAuth, Polling, RefreshTokenAuth
+from relay.config.kafka import Kafka, KafkaIntake, KafkaLedger
+from relay.config.sections import Section
+from relay.config.server import Server
+from relay.config.sinks import Callbacks, KafkaSink, LogSink, Sinks
+from relay.config.values import FilePath, Hours
+from relay.core.job import EventType
+
+ACCOUNT_REQUIRED = """\
+needs at least one account, such as:
+
+accounts:
+  - name: acme
+    base_url: https://acme.zendesk.com
+    auth: {kind: bearer, token: "${ACME_TOKEN}"}
+"""
+
+
+class SqliteLedger(Section):
+    kind: Literal["sqlite"]
+    path: FilePath
+
+
+class Intake(Section):
+    kafka: KafkaIntake | None = None
+
+
+class Events(Section):
+    """What events carry. `progress_min_interval_seconds`: per job."""
+
+    results: Literal["full", "errors", "none"] = "full"
+    max_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 65_536
+    progress_min_interval_seconds: Annotated[float, Field(ge=0, le=3_600)] = 1
+
+
+class Retention(Section):
+    """Counted from the last settled delivery."""
+
+    finished_hours: Hours = 168
+    dead_hours: Hours = 336
+
+
+class Log(Section):
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Metrics(Section):
+    account_label: bool = True
+
+
+class Config(Section):
+    """`polling` holds for jobs whose account is not configured (any more); accounts have their own.
+
+    `server.listen` and `ledger` have no default here: `load` gives them one that looks at the environment.
+    """
+
+    server: Server
+    account_defaults: AccountDefaults = AccountDefaults()
+    accounts_dir: FilePath | None = None  # stands before `accounts`, whose validator looks at it
+    accounts: Annotated[Accounts, Field(validate_default=True)] = ()
+    ledger: Annotated[SqliteLedger | KafkaLedger, Field(discriminator="kind")]
+    kafka: Kafka | None = None
+    intake: Intake = Intake()
+    sinks: Sinks = (LogSink(kind="log", name="console", events=frozenset(EventType)),)
+    callbacks: Callbacks | None = None
+    polling: Polling = Polling()
+    events: Events = Events()
+    retention: Retention = Retention()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
+
+    @field_validator("accounts")
+    @classmethod
+    def _some_account(cls, accounts: Accounts, info: ValidationInfo) -> Accounts:
+        if not accounts and not info.data.get("accounts_dir"):
+            raise ValueError(ACCOUNT_REQUIRED)
+        return accounts
+
+    def unsupported(self) -> tuple[str, ...]:
+        """A sentence, beginning with its key, for everything that is configured and that this version cannot serve."""
+        oauth = (ClientCredentialsAuth, RefreshTokenAuth)
+        found = {
+            "accounts_dir": self.accounts_dir is not None,
+            "kafka": self.kafka is not None,
+            "ledger.kind": isinstance(self.ledger, KafkaLedger),
+            "intake.kafka": self.intake.kafka is not None,
+            "callbacks": self.callbacks is not None,
+            "account_defaults.auth.kind": isinstance(self.account_defaults.auth, oauth),
+        }
+        found |= {f"accounts[{i}].auth.kind": isinstance(one.auth, oauth) for i, one in enumerate(self.accounts)}
+        found |= {f"sinks[{i}].kind": isinstance(one, KafkaSink) for i, one in enumerate(self.sinks)}
+        return tuple(f"{key}: is not available in this version" for key, used in found.items() if used)

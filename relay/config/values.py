@@ -1,0 +1,163 @@
+"""The kinds of values that configuration keys take, checked and made ready for use.
+
+A validator raises ValueError with a sentence that begins with "must": what is allowed. The value is added by `faults`.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from relay.config.faults import Fault, alternatives, broken
+from relay.core.job import STATES, EventType, Outcome
+
+YEAR_HOURS = 365 * 24
+TERMINAL_EVENTS = frozenset(state.ends_with for state in STATES.values() if state.ends_with)
+
+Item = TypeVar("Item")
+
+
+def duplicates(values: Iterable[str]) -> Iterable[tuple[int, int]]:
+    """(index, index of the first equal one) of every value that was there before."""
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if value in first:
+            yield index, first[value]
+        first.setdefault(value, index)
+
+
+def unique(key: str) -> Callable[[tuple[Item, ...]], tuple[Item, ...]]:
+    """A validator of a list of sections: no two have the same `key`."""
+
+    def validate(items: tuple[Item, ...]) -> tuple[Item, ...]:
+        faults = [
+            Fault(path=(index, key), text=f"must differ from the {key} of element [{first}]")
+            for index, first in duplicates(getattr(item, key) for item in items)
+        ]
+        if faults:
+            raise broken(faults)
+        return items
+
+    return validate
+
+
+def matching(pattern: str, sentence: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def validate(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(sentence)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    faults = [Fault(path=(name,), text=text) for name, value in headers.items() for text in _header_faults(name, value)]
+    if faults:
+        raise broken(faults)
+    return headers
+
+
+def _header_faults(name: str, value: SecretStr) -> Iterable[str]:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", name):
+        yield "is not a header name"
+    elif name.lower() in _OWN_HEADERS:
+        yield "is a header that relay sets itself"
+    if not re.fullmatch(r"[\x20-\x7e]{0,4096}", value.get_secret_value()):
+        yield "must be at most 4,096 visible ASCII characters on one line"
+
+
+_OWN_HEADERS = {
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "transfer-encoding",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+}
+
+
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    prefix, _, encoded = secret.get_secret_value().partition("_")
+    try:
+        size = len(base64.b64decode(encoded, validate=True)) if prefix == "whsec" else 0
+    except binascii.Error:
+        size = 0
+    if not 24 <= size <= 64:
+        raise ValueError("must be whsec_ and 24 to 64 bytes in base64, as `relay secret` prints it")
+    return secret
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", token.get_secret_value()):
+        raise ValueError("must be visible ASCII characters without spaces")
+    return token
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]{16,256}", key.get_secret_value()):
+        raise ValueError("must be 16 to 256 visible ASCII characters without spaces")
+    return key
+
+
+def _event_types(value: object) -> object:
+    """A list of names and patterns as event types; anything else is left for the type to refuse."""
+    if not isinstance(value, list):
+        return value
+    chosen = [_events_named(entry) for entry in value]
+    names = alternatives(["terminal", '"*"', *map(_short, EventType)])
+    faults = [Fault(path=(index,), text=f"must be {names}") for index, found in enumerate(chosen) if not found]
+    if faults:
+        raise broken(faults)
+    return frozenset().union(*chosen)
+
+
+def _events_named(name: object) -> frozenset[EventType]:
+    if not isinstance(name, str):
+        return frozenset()
+    if name == "terminal":
+        return TERMINAL_EVENTS
+    return frozenset(kind for kind in EventType if fnmatchcase(kind, name) or fnmatchcase(_short(kind), name))
+
+
+def _short(kind: EventType) -> str:
+    return kind.rpartition(".")[2]
+
+
+Name = Annotated[
+    str,
+    matching(
+        r"[a-z0-9][a-z0-9._-]{0,63}",
+        'must be 1 to 64 of a-z, 0-9, ".", "_" and "-", and begin with a letter or a digit',
+    ),
+]
+NamePattern = Annotated[
+    str, matching(r"[a-z0-9._*?\[\]!-]{1,128}", "must be an account's name or a pattern such as acme-*")
+]
+TopicName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,249}", "must be 1 to 249 of letters, digits, '.', '_' and '-'")]
+
+Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_headers)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
+ApiKeySecret = Annotated[SecretStr, AfterValidator(_api_key)]
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+Hours = Annotated[float, Field(gt=0, le=10 * YEAR_HOURS)]
+
+Events = Annotated[frozenset[EventType], BeforeValidator(_event_types), Field(min_length=1, max_length=len(EventType))]
+Outcomes = Annotated[
+    frozenset[Annotated[Outcome, Field(strict=False)]], Field(strict=False, min_length=1, max_length=4)
+]

@@ -31,7 +31,7 @@ def judge(job_status: dict[str, Any]) -> tuple[Outcome, Items]:
     results = job_status.get("results")
     total = _whole(job_status.get("total"))
     completed = job_status.get("status") == "completed"
-    if isinstance(results, list) and (results or not total):
+    if isinstance(results, list):
         outcome, items = _judge_list(results, total, rest_went_well=completed)
     elif isinstance(results, dict):
         outcome, items = _judge_object(results, total)
@@ -45,12 +45,12 @@ def _judge_list(results: list[Any], total: int | None, *, rest_went_well: bool) 
     failed = verdicts.count(True)
     succeeded = verdicts.count(False)
     total = max(total or 0, len(results))
-    if failed and rest_went_well and succeeded == 0:
-        succeeded = total - len(results)  # some jobs list their errors only
+    if rest_went_well:
+        succeeded += total - len(results)  # recorded: a completed update with an empty list, and lists of errors only
     items = Items(total=total, succeeded=succeeded, failed=failed)
     if failed:
         return (Outcome.PARTIALLY_FAILED if succeeded else Outcome.FAILED), items
-    # An entry nobody can read, or items that nobody speaks of, may hide a failure.
+    # An entry that nobody can read may hide a failure.
     return (Outcome.SUCCEEDED if succeeded == total else Outcome.UNKNOWN), items
 
 

@@ -39,12 +39,16 @@ def api_token(email: str, token: str) -> str:
 
 def open_session() -> aiohttp.ClientSession:
     """The session that all accounts share, to be closed by its owner. Names are looked up by aiodns."""
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=TIMEOUT,
         trust_env=False,
     )
+    # aiohttp silently sends a request again when a reused connection was reset, and has no option against it: two
+    # requests would go where the budget granted one.
+    session._retry_connection = False  # noqa: SLF001
+    return session
 
 
 class Transport:

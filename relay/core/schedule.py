@@ -74,16 +74,12 @@ class Roster:
         """When the next request is worth sending; infinity if there is nobody to look at."""
         if self._refused or self._to_confirm or self._unseen:
             return now
-        oldest = self._oldest()
+        oldest = self.oldest()
         due = math.inf if oldest is None else oldest.looked_at + self._fresh_within
         return min(due, self._alone[0][0]) if self._alone else due
 
-    def oldest_look(self) -> float:
-        """When the longest unseen job was looked at; infinity where none waits."""
-        oldest = self._oldest()
-        return math.inf if oldest is None else oldest.looked_at
-
-    def _oldest(self) -> Watch | None:
+    def oldest(self) -> Watch | None:
+        """The longest unseen job of those that wait."""
         while self._queue and self._queue[0].ended:
             self._queue.popleft()
         return self._queue[0] if self._queue else None

@@ -4,20 +4,10 @@ This room decides nothing about jobs. It owns the narrow ports below, through wh
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from relay.core.delivery import Delivery
 from relay.core.job import Cursor, Job, JobKey, TrackRequest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobView:
-    """A job as committed, what is owed for it, and when it is looked at next (wall clock; None: not planned)."""
-
-    job: Job
-    deliveries: Sequence[Delivery] = ()
-    next_poll_at: float | None = None
+from relay.core.record import JobView
 
 
 class Jobs(Protocol):

@@ -4,24 +4,28 @@ import asyncio
 import math
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import takewhile
 from random import Random
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView, Retention
 from relay.core.schedule import Watch
-from relay.errors import LedgerError, Unavailable
+from relay.core.standing import AccountStanding
+from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.courier import Courier
 from relay.shard.intents import End, Track, Untrack
 from relay.shard.live import Live
-from relay.shard.poller import Poller
-from relay.shard.ports import Account, Record, Settings, Subscriber, Surroundings
+from relay.shard.poller import Poller, Post
+from relay.shard.ports import Account, Polling, Record, Settings, Subscriber, Surroundings
 from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000
 SWEEP_SECONDS = 5.0
 FORGET_SECONDS = 60.0
 FORGET_PAGE = 500
+AT_RISK_AGE = 0.75  # of the time after which a job expires
+AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
 DRAIN_SECONDS = 10.0
 
@@ -78,7 +82,7 @@ class Shard:
             rows.extend(page)
         self.live.load(rows)
         self.poller.resume(await self._record.marks())
-        for account, _ in list(self.live.accounts()):
+        for account in self.live.accounts():
             for watch in self.live.of(account):
                 self.poller.add(watch)
         return len(rows)
@@ -145,6 +149,44 @@ class Shard:
         """Newest first. Raises LedgerError."""
         return await self._record.page(accounts=accounts, state=state, after=after, limit=limit)
 
+    def standing(self) -> Sequence[AccountStanding]:
+        """How every account stands that is configured or has live jobs."""
+        now, wall = self._around.clock.monotonic(), self._around.clock.now()
+        strangers = [name for name in self.live.accounts() if name not in self.poller.posts]
+        return [
+            *(self._standing(post, now, wall) for post in self.poller.posts.values()),
+            *(self._stranger(name, wall) for name in strangers),
+        ]
+
+    def _standing(self, post: Post, now: float, wall: float) -> AccountStanding:
+        name = post.account.name
+        oldest = post.roster.oldest()
+        return AccountStanding(
+            name=name,
+            live_jobs=self.live.size(name),
+            limit=post.pacer.limit,
+            remaining=post.pacer.remaining,
+            ceiling_per_minute=post.account.rate.max_requests_per_minute,
+            trouble=post.trouble,
+            stale_seconds=0.0 if oldest is None else _unseen_for(oldest, now, wall),
+            at_risk=sum(_unseen_for(watch, now, wall) > AT_RISK_UNSEEN_SECONDS for watch in self._old(name, wall)),
+        )
+
+    def _stranger(self, name: str, wall: float) -> AccountStanding:
+        oldest = next(self.live.of(name))
+        return AccountStanding(
+            name=name,
+            live_jobs=self.live.size(name),
+            trouble=Reason.ACCOUNT_NOT_CONFIGURED,
+            stale_seconds=max(0.0, wall - oldest.job.tracked_at),
+            at_risk=sum(1 for _ in self._old(name, wall)),
+        )
+
+    def _old(self, account: str, wall: float) -> Iterator[Watch]:
+        """The account's jobs of which little time is left before they expire."""
+        limit = wall - AT_RISK_AGE * self._polling(account).expire_after_seconds
+        return takewhile(lambda watch: watch.job.tracked_at < limit, self.live.of(account))
+
     def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
         """The commit is durable: let memory, counters and everybody who waits know."""
         for job in jobs:
@@ -199,14 +241,18 @@ class Shard:
 
     def _too_old(self) -> Iterator[Watch]:
         now = self._around.clock.now()
-        limit = now - self._settings.expire_after_seconds
-        last_look = min(LAST_LOOK_SECONDS, self._settings.expire_after_seconds)
-        for account, _ in self.live.accounts():
+        for account in self.live.accounts():
+            expire_after = self._polling(account).expire_after_seconds
+            last_look = min(LAST_LOOK_SECONDS, expire_after)
             for watch in self.live.of(account):
-                if watch.job.tracked_at > limit:
+                if now - watch.job.tracked_at < expire_after:
                     break
                 if watch.looked_at > -math.inf or now - self._began > last_look:
                     yield watch
+
+    def _polling(self, account: str) -> Polling:
+        post = self.poller.posts.get(account)
+        return self._settings.polling if post is None else post.account.polling
 
     async def _forget(self) -> None:
         now = self._around.clock.now()
@@ -220,3 +266,8 @@ class Shard:
                 more = await self._record.forget(retention, FORGET_PAGE) == FORGET_PAGE
         except LedgerError as error:
             self._around.log.warning("ledger.not_pruned", error=str(error))
+
+
+def _unseen_for(watch: Watch, now: float, wall: float) -> float:
+    """Seconds since the last look, or since it was tracked. `now`: monotonic."""
+    return max(0.0, wall - watch.job.tracked_at if watch.looked_at == -math.inf else now - watch.looked_at)

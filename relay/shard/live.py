@@ -48,8 +48,12 @@ class Live:
         """The account's watches, the longest tracked first."""
         return iter(self._accounts.get(account, {}).values())
 
-    def accounts(self) -> Iterator[tuple[str, int]]:
-        return ((name, len(watches)) for name, watches in self._accounts.items() if watches)
+    def accounts(self) -> Sequence[str]:
+        """Those that have live jobs."""
+        return [name for name, watches in self._accounts.items() if watches]
+
+    def size(self, account: str) -> int:
+        return len(self._accounts.get(account, {}))
 
 
 def label(job: Job) -> str:

@@ -23,9 +23,9 @@ WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wal
 class Post:
     """One account as the poll loop sees it. `trouble`: why it stands still, None while it does not."""
 
-    def __init__(self, account: Account, settings: Settings, now: float) -> None:
+    def __init__(self, account: Account, now: float) -> None:
         self.account = account
-        self.roster = Roster(settings.fresh_within_seconds, settings.lost_after_seconds)
+        self.roster = Roster(account.polling.fresh_within_seconds, account.polling.lost_after_seconds)
         self.pacer = Pacer(account.rate, now)
         self.trouble: Reason | None = None
         self.waited_until = now
@@ -45,7 +45,7 @@ class Poller:
         random: Random,
     ) -> None:
         now = surroundings.clock.monotonic()
-        self.posts: Mapping[str, Post] = {account.name: Post(account, settings, now) for account in accounts}
+        self.posts: Mapping[str, Post] = {account.name: Post(account, now) for account in accounts}
         self._writer = writer
         self._settings = settings
         self._around = surroundings

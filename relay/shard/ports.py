@@ -29,6 +29,8 @@ class Sink(Protocol):
     async def send(self, event: CloudEvent) -> Attempt:
         """One attempt. Raises nothing but cancellation."""
 
+    async def close(self) -> None: ...
+
 
 class Recorder(Protocol):
     async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]: ...
@@ -69,18 +71,27 @@ class Metrics(Protocol):
 
 
 class Log(Protocol):
-    def debug(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401 - structlog's own signature
+    def debug(self, event: str, /, **fields: Any) -> Any: ...  # noqa: ANN401 - structlog's own signature
 
-    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+    def info(self, event: str, /, **fields: Any) -> Any: ...  # noqa: ANN401
 
-    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+    def warning(self, event: str, /, **fields: Any) -> Any: ...  # noqa: ANN401
 
-    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401
+    def error(self, event: str, /, **fields: Any) -> Any: ...  # noqa: ANN401
 
 
 class Heartbeat(Protocol):
     def __call__(self, loop: str) -> None:
         """The loop of this name has finished an iteration, successful or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """When jobs are looked at and given up. Seconds throughout."""
+
+    fresh_within_seconds: float = 2.0
+    lost_after_seconds: float = 300.0
+    expire_after_seconds: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +101,7 @@ class Account:
     name: str
     source: str
     rate: Rate
+    polling: Polling
     zendesk: Zendesk
 
 
@@ -105,12 +117,10 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Seconds throughout. `finished`, `dead`: how long ended jobs and dead deliveries are kept."""
+    """`polling`: of accounts that are not configured (any more). `keep_…`: ended jobs and dead deliveries."""
 
     rules: Rules
-    fresh_within_seconds: float = 2.0
-    lost_after_seconds: float = 300.0
-    expire_after_seconds: float = 86_400.0
+    polling: Polling
     keep_finished_seconds: float = 604_800.0
     keep_dead_seconds: float = 1_209_600.0
 

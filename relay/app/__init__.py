@@ -1,0 +1,1 @@
+"""The composition root (`service`) and the commands of the command line. Nothing else constructs or sees the config."""

@@ -1,0 +1,163 @@
+"""From sections of the configuration to the parts of the service, one function per room."""
+
+import ssl
+from collections.abc import Callable
+
+import aiohttp
+
+from relay.config import Config
+from relay.config.accounts import Account as AccountSection
+from relay.config.accounts import ApiTokenAuth, BearerAuth
+from relay.config.accounts import Polling as PollingSection
+from relay.config.models import SqliteLedger
+from relay.config.server import Server
+from relay.config.sinks import LogSink as LogSection
+from relay.config.sinks import Sink as SinkSection
+from relay.config.sinks import WebhookSink as WebhookSection
+from relay.core.delivery import Schedule, Subscription
+from relay.core.events import source_of
+from relay.core.observe import Rules
+from relay.core.pacing import Rate
+from relay.core.results import Bound, Results
+from relay.core.signing import Secret
+from relay.core.webhook import Webhook
+from relay.errors import ConfigError
+from relay.intake.accounts import Account as KnownAccount
+from relay.intake.accounts import Directory
+from relay.intake.calls import Access
+from relay.intake.keys import ApiKey, Caller, Keyring, Scope
+from relay.ledger.sqlite import SqliteLedger as SqliteFile
+from relay.shard.ports import Account, Polling, Settings, Subscriber
+from relay.sinks.guard import guarded_session
+from relay.sinks.log import Emit, LogSink
+from relay.sinks.webhook import WebhookSink
+from relay.zendesk.transport import Peer, Transport, api_token, bearer
+
+LOG_SINK_CONCURRENCY = 64
+
+
+def ledger(config: Config) -> SqliteFile:
+    """Raises ConfigError: this version knows SQLite only."""
+    if not isinstance(config.ledger, SqliteLedger):
+        raise ConfigError("ledger.kind: is not available in this version")
+    return SqliteFile(config.ledger.path)
+
+
+def account(section: AccountSection, session: aiohttp.ClientSession) -> Account:
+    rate = section.rate
+    return Account(
+        name=section.name,
+        source=source_of(section.base_url),
+        rate=Rate(
+            max_requests_per_minute=rate.max_requests_per_minute,
+            reserve=rate.reserve,
+            share=rate.share,
+            floor_requests_per_minute=rate.floor_requests_per_minute,
+        ),
+        polling=_polling(section.polling),
+        zendesk=Transport(peer(section), session),
+    )
+
+
+def peer(section: AccountSection) -> Peer:
+    """Raises ConfigError: a CA file that cannot be used, or a way to sign in that this version does not know."""
+    return Peer(
+        base_url=section.base_url,
+        authorization=_authorization(section),
+        headers={name: value.get_secret_value() for name, value in section.headers.items()},
+        proxy=None if section.proxy is None else section.proxy.get_secret_value(),
+        tls=_tls(section),
+    )
+
+
+def _authorization(section: AccountSection) -> str:
+    match section.auth:
+        case BearerAuth(token=token):
+            return bearer(token.get_secret_value())
+        case ApiTokenAuth(email=email, token=token):
+            return api_token(email, token.get_secret_value())
+    raise ConfigError(f"account {section.name}: auth.kind {section.auth.kind} is not available in this version")
+
+
+def _tls(section: AccountSection) -> ssl.SSLContext | None:
+    if section.ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(section.ca_file))
+    except OSError as error:
+        raise ConfigError(f"account {section.name}: ca_file {section.ca_file} cannot be used: {error}") from error
+
+
+def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], float]) -> Subscriber:
+    """Raises ConfigError: a kind of sink that this version does not know."""
+    if not isinstance(section, LogSection | WebhookSection):
+        raise ConfigError(f"sink {section.name}: kind {section.kind} is not available in this version")
+    subscription = Subscription(
+        sink=section.name, types=section.events, outcomes=section.outcomes, accounts=section.accounts
+    )
+    if isinstance(section, LogSection):
+        sink = LogSink(section.name, emit)
+        return Subscriber(subscription=subscription, sink=sink, schedule=Schedule(), concurrency=LOG_SINK_CONCURRENCY)
+    return Subscriber(
+        subscription=subscription,
+        sink=WebhookSink(
+            _webhook(section),
+            session=guarded_session(allow_private=section.allow_private),
+            system_clock=system_clock,
+        ),
+        schedule=Schedule(retry_seconds=section.retry_schedule_seconds),
+        concurrency=section.concurrency,
+    )
+
+
+def _webhook(section: WebhookSection) -> Webhook:
+    return Webhook(
+        name=section.name,
+        url=section.url,
+        secrets=tuple(Secret.parse(secret.get_secret_value()) for secret in section.secrets),
+        headers={name: value.get_secret_value() for name, value in section.headers.items()},
+        content_type=section.content_type,
+        timeout_seconds=section.timeout_seconds,
+        allow_private=section.allow_private,
+    )
+
+
+def settings(config: Config) -> Settings:
+    return Settings(
+        rules=Rules(
+            progress_interval_seconds=config.events.progress_min_interval_seconds,
+            bound=Bound(results=Results(config.events.results), max_bytes=config.events.max_bytes),
+        ),
+        polling=_polling(config.polling),
+        keep_finished_seconds=config.retention.finished_hours * 3_600,
+        keep_dead_seconds=config.retention.dead_hours * 3_600,
+    )
+
+
+def _polling(section: PollingSection) -> Polling:
+    return Polling(
+        fresh_within_seconds=section.fresh_within_seconds,
+        lost_after_seconds=section.lost_after_seconds,
+        expire_after_seconds=section.expire_after_seconds,
+    )
+
+
+def access(config: Config) -> Access:
+    """Who may call the API, and for which accounts."""
+    directory = Directory(
+        KnownAccount(name=one.name, base_url=one.base_url, hosts=one.hosts) for one in config.accounts
+    )
+    return Access(keyring=keyring(config.server), directory=directory)
+
+
+def keyring(server: Server) -> Keyring:
+    """The API keys; without any, everyone may do everything."""
+    return Keyring(
+        [
+            ApiKey.of(
+                key.key.get_secret_value(),
+                Caller(name=key.name, scopes=frozenset(map(Scope, key.scopes)), accounts=key.accounts),
+            )
+            for key in server.api_keys
+        ]
+    )

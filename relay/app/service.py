@@ -1,0 +1,168 @@
+"""One relay process: everything constructed, started in order, drained in the reverse order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from aiohttp import web
+
+from relay.app import parts
+from relay.config import Config
+from relay.core.record import Backlog
+from relay.core.standing import Standing
+from relay.errors import ConfigError, LedgerError
+from relay.intake.calls import JobCalls
+from relay.intake.gate import Bounds, Gate
+from relay.intake.http import api, operations, runner
+from relay.intake.probes import Probes
+from relay.ledger import Ledger
+from relay.ops.clock import SystemClock
+from relay.ops.health import Health
+from relay.ops.metrics import Metrics
+from relay.shard import Shard
+from relay.shard.ports import Log, Subscriber, Surroundings
+from relay.zendesk.transport import open_session
+
+LOOP_LAG_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running relay. `address`: host and port it listens on. `failure`: done when a loop failed, which is a bug."""
+
+    address: tuple[str, int]
+    calls: JobCalls
+    metrics: Metrics
+    shard: Shard
+    failure: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    *,
+    log: Log,
+    further: Sequence[Subscriber] = (),
+) -> AsyncIterator[Service]:
+    """A service that runs while the context lasts, and drains when it ends. `further`: sinks beside the configured.
+
+    Raises ConfigError (LedgerUnusable is one): it cannot start like this.
+    """
+    clock = SystemClock()
+    health = Health(clock.monotonic)
+    metrics = Metrics(account_label=config.metrics.account_label)
+    async with AsyncExitStack() as stack:
+        ledger = parts.ledger(config)
+        await ledger.open()
+        stack.push_async_callback(ledger.close)
+        session = await stack.enter_async_context(open_session())
+        subscribers = [*_subscribers(config, log, clock), *further]
+        for subscriber in subscribers:
+            stack.push_async_callback(subscriber.sink.close)
+        shard = Shard(
+            record=ledger,
+            accounts=[parts.account(section, session) for section in config.accounts],
+            subscribers=subscribers,
+            settings=parts.settings(config),
+            surroundings=Surroundings(clock=clock, metrics=metrics, log=log, beat=health.beat),
+            random=Random(),  # noqa: S311 - jitter
+        )
+        gate = Gate(Bounds())
+        calls = JobCalls(
+            jobs=shard, access=parts.access(config), gate=gate, observer=metrics, monotonic=clock.monotonic
+        )
+        sinks = [subscriber.subscription.sink for subscriber in subscribers]
+        page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock, sinks=sinks)
+        probes = Probes(health=health, gate=gate, metrics=page.render)
+        address = await _listen(stack, config, calls, probes, gate.bounds)
+        jobs = await shard.load()
+        health.loaded = True
+        failure = asyncio.create_task(_loops(shard, metrics, clock))
+        stack.push_async_callback(_end, failure)
+        stack.push_async_callback(shard.drain)
+        log.info("service.started", listen=f"http://{address[0]}:{address[1]}", jobs=jobs, sinks=sinks)
+        try:
+            yield Service(address=address, calls=calls, metrics=metrics, shard=shard, failure=failure)
+        finally:
+            log.info("service.draining")
+            health.draining = True
+            gate.drain()
+
+
+def _subscribers(config: Config, log: Log, clock: SystemClock) -> list[Subscriber]:
+    return [parts.subscriber(section, emit=log.info, system_clock=clock.system) for section in config.sinks]
+
+
+async def _listen(
+    stack: AsyncExitStack, config: Config, calls: JobCalls, probes: Probes, bounds: Bounds
+) -> tuple[str, int]:
+    server = config.server
+    if server.metrics_listen is not None:
+        await _serve(stack, operations(probes=probes), bounds, server.metrics_listen.host, server.metrics_listen.port)
+    app = api(calls=calls, probes=probes, with_metrics=server.metrics_listen is None)
+    return await _serve(stack, app, bounds, server.listen.host, server.listen.port)
+
+
+async def _serve(stack: AsyncExitStack, app: web.Application, bounds: Bounds, host: str, port: int) -> tuple[str, int]:
+    """Raises ConfigError: nobody can listen there."""
+    app_runner = runner(app, bounds)
+    await app_runner.setup()
+    stack.push_async_callback(app_runner.cleanup)
+    try:
+        await web.TCPSite(app_runner, host, port).start()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address in server.listen"
+        ) from error
+    bound: tuple[str, int] = app_runner.addresses[0][:2]
+    return bound
+
+
+async def _loops(shard: Shard, metrics: Metrics, clock: SystemClock) -> None:
+    """All that runs until the end; ends when the shard has been drained."""
+    lag = asyncio.create_task(_measure_lag(metrics, clock))
+    try:
+        await shard.run()
+    finally:
+        lag.cancel()
+
+
+async def _measure_lag(metrics: Metrics, clock: SystemClock) -> None:
+    while True:
+        began = clock.monotonic()
+        await asyncio.sleep(LOOP_LAG_SECONDS)
+        metrics.loop_lag(max(0.0, clock.monotonic() - began - LOOP_LAG_SECONDS))
+
+
+async def _end(failure: asyncio.Task[None]) -> None:
+    """After the drain the loops end by themselves; if one hangs, it is cancelled."""
+    failure.cancel()
+    await asyncio.wait([failure])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MetricsPage:
+    metrics: Metrics
+    shard: Shard
+    ledger: Ledger
+    clock: SystemClock
+    sinks: Sequence[str]
+
+    async def render(self) -> bytes:
+        """Metrics are still told while the ledger is out of order: without what only the ledger knows."""
+        try:
+            backlog = await self.ledger.backlog()
+            size_bytes = await self.ledger.size_bytes()
+        except LedgerError:
+            backlog, size_bytes = {}, 0
+        return self.metrics.page(
+            Standing(
+                now=self.clock.now(),
+                jobs=dict(self.shard.live.counts),
+                accounts=self.shard.standing(),
+                backlog={sink: backlog.get(sink, Backlog()) for sink in self.sinks},
+                ledger_bytes=size_bytes,
+            )
+        )

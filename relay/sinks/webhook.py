@@ -32,7 +32,7 @@ class WebhookSink:
             return await self._post(headers, body)
         # RuntimeError: the event loop's, for some failed connections; ValueError: a host name that IDNA rejects.
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
-            return Attempt(reason=reason_of(error), detail=_describe(error))
+            return Attempt(reason=reason_of(error), detail=describe(error))
 
     async def close(self) -> None:
         await self._session.close()
@@ -82,7 +82,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """For people. Not `str(error)` as it is: aiohttp puts the url into some, and that may hold a secret."""
     match error:
         case aiohttp.ClientConnectorError():

@@ -287,8 +287,14 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
     @precondition(lambda self: self.terminal is None)
     @rule(kind=st.sampled_from(sorted(TERMINAL_TYPES)), outcome=st.sampled_from(Outcome))
     def ends(self, kind, outcome):
+        before = dict(self.rows)
         self._record(kind, outcome)
         self.terminal = self.job.events[-1]
+        for name, subscription in SUBSCRIPTIONS.items():
+            if wants(subscription, self.job, self.terminal):
+                assert (self.rows[name].due_at, self.rows[name].attempts) == (self.now, 0)
+            else:
+                assert self.rows.get(name) == before.get(name)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 400.0]))
     def time_passes(self, seconds):
@@ -314,8 +320,9 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
             return
         if taken:
             self._receive(name, event)
+        before = self.rows[name]
         self.rows[name] = settle(
-            self.rows[name],
+            before,
             Attempt() if taken and answered else FAILED,
             attempted_sequence=event.sequence,
             job=self.job,
@@ -324,6 +331,8 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
             schedule=self.schedule,
             jitter=jitter,
         )
+        if self.terminal is not None and before.sequence == self.terminal.sequence != event.sequence:
+            assert self.rows[name] == before
 
     @rule(reached=st.booleans())
     def restart(self, reached):

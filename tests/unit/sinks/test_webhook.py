@@ -1,0 +1,48 @@
+import errno
+import ssl
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from relay.errors import Reason
+from relay.sinks.guard import AddressRefusedError
+from relay.sinks.webhook import describe, reason_of
+
+KEY = ConnectionKey(
+    host="example.test", port=443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(None, "not found")), Reason.DNS),
+        (aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")), Reason.CONNECT),
+        (aiohttp.ClientConnectorError(KEY, AddressRefusedError(errno.EACCES, "no")), Reason.ADDRESS_REFUSED),
+        (aiohttp.InvalidURL("http://127.1/"), Reason.ADDRESS_REFUSED),
+        (aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError("self-signed")), Reason.TLS),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "wrong version")), Reason.TLS),
+        (aiohttp.ServerFingerprintMismatch(b"a", b"b", "example.test", 443), Reason.TLS),
+        (TimeoutError(), Reason.TIMEOUT),
+        (aiohttp.SocketTimeoutError(), Reason.TIMEOUT),
+        (aiohttp.ConnectionTimeoutError(), Reason.TIMEOUT),
+        (aiohttp.ServerDisconnectedError(), Reason.RESET),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "reset"), Reason.RESET),
+        (aiohttp.ClientConnectionResetError("closing transport"), Reason.RESET),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), Reason.RESET),
+        (aiohttp.ClientPayloadError("incomplete"), Reason.UNREADABLE),
+        (RuntimeError("handler is closed"), Reason.CONNECT),
+        (UnicodeError("label too long"), Reason.CONNECT),
+    ],
+)
+def test_every_failure_has_its_reason(error, reason):
+    assert reason_of(error) is reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [aiohttp.InvalidURL("https://example.test/T0/s3cret"), ValueError("https://example.test/T0/s3cret")],
+)
+def test_what_is_said_of_a_failure_does_not_hold_the_url(error):
+    assert "s3cret" not in describe(error)

@@ -7,7 +7,8 @@ from functools import partial
 from aiohttp import hdrs, web
 
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
-from relay.intake import Jobs, JobView, Observer, bodies, queries, views
+from relay.core.record import JobView
+from relay.intake import Jobs, Observer, bodies, queries, views
 from relay.intake.accounts import Directory
 from relay.intake.gate import Gate, Submission
 from relay.intake.keys import Caller, Keyring, Scope

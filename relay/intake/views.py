@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job, Outcome
-from relay.intake import JobView
+from relay.core.record import JobView
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 

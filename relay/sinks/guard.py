@@ -11,10 +11,7 @@ import aiohttp
 from aiohttp.connector import AddrInfoType
 
 from relay.core.addresses import refusal
-
-
-class AddressRefusedError(OSError):
-    """The policy does not let us connect there."""
+from relay.network import AddressRefusedError
 
 
 def guarded_session(*, allow_private: bool) -> aiohttp.ClientSession:

@@ -4,7 +4,8 @@ import aiohttp
 import pytest
 from aiohttp.resolver import AsyncResolver, DefaultResolver
 
-from relay.sinks.guard import AddressRefusedError, guarded_session
+from relay.network import AddressRefusedError
+from relay.sinks.guard import guarded_session
 
 
 def socket_factory(session):

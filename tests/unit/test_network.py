@@ -6,8 +6,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from relay.errors import Reason
-from relay.sinks.guard import AddressRefusedError
-from relay.sinks.webhook import describe, reason_of
+from relay.network import AddressRefusedError, describe, reason_of
 
 KEY = ConnectionKey(
     host="example.test", port=443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None

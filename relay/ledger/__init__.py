@@ -1,4 +1,5 @@
-"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; one contract suite holds
+"""The port to the durable record. `memory` is the reference, `sqlite` the embedded default; both pass one
+contract suite.
 
 An answer is always what was committed, never what is on its way. Rows are keyed by incarnation (account, id,
 tracked_at): a job tracked afresh leaves the events of its former life owed and unharmed.
@@ -24,8 +25,9 @@ class Ledger(Protocol):
         """Durable when it returns: survives kill -9 and loss of power. Waits for commits that were called before."""
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
-        """A page of all jobs that have not ended, each with its deliveries, in key order, starting after `after`.
+        """A page of all jobs that have not ended, each with its deliveries, starting after `after`.
 
+        The order is the ledger's own and does not change.
         A row that cannot be deciphered raises LedgerUnusable naming it: better to stop than to forget a job.
         """
 

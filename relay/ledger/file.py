@@ -1,0 +1,120 @@
+"""The SQLite file: locked, inspected before anything touches it, opened the way the ledger needs it."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from relay.errors import LedgerUnusable
+from relay.ledger.faults import DAMAGED, NOT_A_LEDGER, describe, explain
+from relay.ledger.schema import APPLICATION_ID, SQLITE_VERSION_MIN, migrate
+
+HEADER_BYTES = 100
+MAGIC = b"SQLite format 3\x00"
+QUICK_CHECK_BYTES_MAX = 256 << 20
+CACHE_KIB = 32 << 10
+STATEMENTS_PREPARED_MAX = 512
+# Commits write the pages of jobs_by_key again and again; the rarer the checkpoint, the rarer each goes to the file, too
+CHECKPOINT_PAGES = 8 << 10
+WAL_BYTES_KEPT = 64 << 20
+
+SETTINGS = (
+    # No other process, not even a shell, may checkpoint beside us: SQLite before 3.51.3 can damage the file then
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = OFF",
+    f"PRAGMA cache_size = -{CACHE_KIB}",
+    f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}",
+)
+
+
+class FileLock:
+    """A lock beside the ledger, with its owner's process id in it. The system lifts it however the process ends."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Raises LedgerUnusable: somebody has it; OSError: the folder cannot be used."""
+        path = self._ledger.with_name(self._ledger.name + ".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            text = f"another relay has it open (process {holder}): stop that one, or use another ledger.path"
+            raise LedgerUnusable(describe(self._ledger, text)) from error
+        self._descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The connection to the ledger at `path`, which is created if nothing or nothing but an empty file is there.
+
+    Raises LedgerUnusable or OSError: it cannot be read and written, is damaged, is something else, or is a newer
+    relay's. A file that is not ours is not even opened by SQLite, which might write to it.
+    """
+    if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
+        needed = ".".join(map(str, SQLITE_VERSION_MIN))
+        raise LedgerUnusable(f"Python's SQLite is {sqlite3.sqlite_version}, relay needs {needed} or newer")
+    _inspect(path)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        timeout=0,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_PREPARED_MAX,
+    )
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise LedgerUnusable(explain(path, error)) from error
+    except LedgerUnusable as error:
+        connection.close()
+        raise LedgerUnusable(describe(path, str(error))) from error
+    return connection
+
+
+def _inspect(path: Path) -> None:
+    """Create the file if there is none, readable for its owner only; refuse one without a ledger's header."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        header = os.read(descriptor, HEADER_BYTES)
+    finally:
+        os.close(descriptor)
+    if not header:
+        return
+    ours = len(header) == HEADER_BYTES and int.from_bytes(header[68:72], "big") == APPLICATION_ID
+    if not (ours and header.startswith(MAGIC)):
+        raise LedgerUnusable(describe(path, NOT_A_LEDGER))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    for setting in SETTINGS:
+        connection.execute(setting)
+    _check(connection, path)
+    # Before the file turns to write-ahead logging, so that its header always tells whose it is
+    migrate(connection)
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Look for damage. It takes time in proportion to the size, so that of a big file is met when it is read."""
+    if path.stat().st_size > QUICK_CHECK_BYTES_MAX:
+        return
+    ((finding,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if finding != "ok":
+        raise LedgerUnusable(f"{DAMAGED} ({finding})")

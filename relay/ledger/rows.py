@@ -1,0 +1,93 @@
+"""Jobs and deliveries as rows: the encoded value, and beside it the few columns that queries look for."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import DELETED, Job, JobKey, encode
+from relay.errors import Undecipherable
+
+DELIVERY_VERSION = 1
+ALWAYS_OVERDUE = float("-inf")
+
+
+def key_hash(key: JobKey) -> int:
+    """32 bits of the key, signed. Ids come in random order, and an index of numbers is a fifth of one of text."""
+    return zlib.crc32(f"{key.account}/{key.id}".encode()) - (1 << 31)
+
+
+def ended_at(job: Job) -> float | None:
+    """Since when retention counts: None while the job lives; a deleted job waits for nothing but its deliveries."""
+    if not job.terminal:
+        return None
+    if job.state == DELETED:
+        return ALWAYS_OVERDUE
+    return job.tracked_at if job.detected_at is None else job.detected_at
+
+
+def job_row(job: Job) -> Sequence[Any]:
+    return (job.tracked_at, job.account, job.id, key_hash(job.key), job.state, ended_at(job), encode(job))
+
+
+def delivery_row(delivery: Delivery) -> Sequence[Any]:
+    return (
+        delivery.tracked_at,
+        delivery.account,
+        delivery.job_id,
+        delivery.sink,
+        delivery.state.value,
+        delivery.since,
+        delivery.due_at,
+        delivery.settled_at,
+        encode_delivery(delivery),
+    )
+
+
+def encode_delivery(delivery: Delivery) -> bytes:
+    """The delivery as a row's value: a compact JSON array that begins with its version."""
+    return orjson.dumps(
+        [
+            DELIVERY_VERSION,
+            delivery.account,
+            delivery.job_id,
+            delivery.tracked_at,
+            delivery.sink,
+            delivery.sequence,
+            delivery.since,
+            delivery.due_at,
+            delivery.state,
+            delivery.attempts,
+            delivery.settled_at,
+            delivery.error,
+        ]
+    )
+
+
+def decode_delivery(row: bytes) -> Delivery:
+    """The delivery of a row that `encode_delivery` wrote.
+
+    Raises Undecipherable: not such a row, or one written by a newer version of relay.
+    """
+    try:
+        version, *fields = orjson.loads(row)
+        if version > DELIVERY_VERSION:
+            raise Undecipherable(f"a delivery row of version {version}, newer than {DELIVERY_VERSION}: upgrade relay")
+        account, job_id, tracked_at, sink, sequence, since, due_at, state, attempts, settled_at, error = fields
+        return Delivery(
+            account=account,
+            job_id=job_id,
+            tracked_at=tracked_at,
+            sink=sink,
+            sequence=sequence,
+            since=since,
+            due_at=due_at,
+            state=DeliveryState(state),
+            attempts=attempts,
+            settled_at=settled_at,
+            error=error,
+        )
+    except (TypeError, ValueError) as error:
+        raise Undecipherable(f"not a delivery row: {error}") from error

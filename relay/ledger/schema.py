@@ -1,0 +1,72 @@
+"""The tables of the SQLite ledger and how a file comes to have them.
+
+`jobs` is appended to in the order of recording (`seq`), which keeps the pages that a commit touches few; only the index
+`jobs_by_key` is written at random places. `ended_at` (rows.ended_at) serves both the live jobs, where it is NULL, and
+retention. Values are JSON (core.job.encode, rows.encode_delivery); the other columns are there to be searched.
+"""
+
+import sqlite3
+
+from relay.errors import LedgerUnusable
+
+APPLICATION_ID = 0x524C4159  # "RLAY", in the file's header
+SQLITE_VERSION_MIN = (3, 35, 0)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        """
+        CREATE TABLE jobs (
+            seq INTEGER PRIMARY KEY,
+            tracked_at REAL NOT NULL,
+            account TEXT NOT NULL,
+            id TEXT NOT NULL,
+            key_hash INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            ended_at REAL,
+            value BLOB NOT NULL,
+            UNIQUE (tracked_at, account, id)
+        )
+        """,
+        "CREATE INDEX jobs_by_key ON jobs (key_hash)",
+        "CREATE INDEX jobs_by_end ON jobs (ended_at)",
+        """
+        CREATE TABLE deliveries (
+            tracked_at REAL NOT NULL,
+            account TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            sink TEXT NOT NULL,
+            state TEXT NOT NULL,
+            since REAL NOT NULL,
+            due_at REAL NOT NULL,
+            settled_at REAL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (tracked_at, account, job_id, sink),
+            FOREIGN KEY (tracked_at, account, job_id) REFERENCES jobs (tracked_at, account, id) ON DELETE CASCADE
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX deliveries_pending ON deliveries (sink, due_at, since) WHERE state = 'pending'",
+        "CREATE INDEX deliveries_dead ON deliveries (sink) WHERE state = 'dead'",
+        "CREATE TABLE marks (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    ),
+)
+"""One entry per schema version, only ever appended to; `PRAGMA user_version` tells how many of them a file has had."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest schema, in one transaction. Writes even without need, as a proof that it can.
+
+    Raises LedgerUnusable: a newer relay has been here.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    newest = len(MIGRATIONS)
+    if version > newest:
+        raise LedgerUnusable(
+            f"it was written by a newer relay (schema {version}, this relay knows {newest}): upgrade relay"
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    for migration in MIGRATIONS[version:]:
+        for statement in migration:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {newest}")
+    connection.execute("COMMIT")

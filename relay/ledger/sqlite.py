@@ -1,0 +1,136 @@
+"""The embedded ledger: one SQLite file, one connection, one thread."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from relay.core.delivery import Delivery
+from relay.core.job import Cursor, Job, JobKey
+from relay.core.record import Backlog, Batch, Retention
+from relay.errors import LedgerError, LedgerUnusable
+from relay.ledger import tables
+from relay.ledger.faults import describe, explain, fault
+from relay.ledger.file import FileLock, open_database
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NEWEST = Cursor(tracked_at=float("inf"), account="", id="")
+
+
+class SqliteLedger:
+    """The `Ledger` on the file `path`, whose folder must exist. Calls run in the order in which they were made.
+
+    A call that is cancelled while it runs runs on; one that has not begun is dropped.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._lock = FileLock(self._path)
+        self._thread: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        if self._thread is not None:
+            raise LedgerError(describe(self._path, "it is open already"))
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        try:
+            await self._on_thread(self._open)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown()
+
+    async def commit(self, batch: Batch) -> None:
+        await self._run(tables.write, batch)
+
+    async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
+        return await self._run(tables.live, after, limit)
+
+    async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
+        return await self._run(tables.find, keys)
+
+    async def deliveries_of(self, job: Job) -> Sequence[Delivery]:
+        return await self._run(tables.deliveries_of, job)
+
+    async def page(
+        self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
+    ) -> Sequence[Job]:
+        found: list[Job] = []
+        place: Cursor | None = after or NEWEST
+        while place is not None and len(found) < limit:
+            jobs, place = await self._run(tables.scan, accounts, state, place, limit - len(found))
+            found.extend(jobs)
+        return found
+
+    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        return await self._run(tables.due, sink, now, limit)
+
+    async def next_due(self, sink: str, after: float) -> float | None:
+        return await self._run(tables.next_due, sink, after)
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        return await self._run(tables.backlog)
+
+    async def marks(self) -> Mapping[str, bytes]:
+        return await self._run(tables.marks)
+
+    async def forget(self, retention: Retention, limit: int) -> int:
+        forgotten = 0
+        place: tables.Ended | None = tables.FIRST_ENDED
+        while place is not None and forgotten < limit:
+            count, place = await self._run(tables.forget, retention, place, limit - forgotten)
+            forgotten += count
+        return forgotten
+
+    async def size_bytes(self) -> int:
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    async def _run(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def call() -> T:
+            return function(self._opened(), *args, **kwargs)
+
+        return await self._on_thread(partial(self._explained, call))
+
+    async def _on_thread(self, function: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise LedgerError(describe(self._path, "it is not open"))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def _open(self) -> None:
+        try:
+            self._lock.acquire()
+            self._connection = open_database(self._path)
+        except OSError as error:
+            raise LedgerUnusable(explain(self._path, error)) from error
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._lock.release()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise LedgerError("it is not open")
+        return self._connection
+
+    def _explained(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except sqlite3.Error as error:
+            raise fault(self._path, error) from error
+        except LedgerError as error:
+            raise type(error)(describe(self._path, str(error))) from error

@@ -110,7 +110,7 @@ def _one_account_per_host(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
             owner = owners.setdefault(host, account.name)
             if owner != account.name and not is_loopback(host):
                 key = "hosts" if host in account.hosts else "base_url"
-                faults.append(Fault(path=(index, key), text=f"must not name {host}, which is the account {owner}"))
+                faults.append(Fault(path=(index, key), text=f"{host} belongs to the account {owner} already"))
     if faults:
         raise broken(faults)
     return accounts

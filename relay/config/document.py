@@ -25,6 +25,8 @@ _REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
 _SHIELDED = "\ue000\ue001\\1\ue002"
 _UNSHIELD = {0xE000: "$", 0xE001: "{", 0xE002: "}"}
 
+_TEXT = "tag:yaml.org,2002:str"
+
 
 @dataclass(slots=True, kw_only=True)
 class Document:
@@ -51,12 +53,17 @@ def parse(text: str, name: str, environ: Mapping[str, str], read_text: ReadText)
         if root is not None:
             reader.document.values = reader.value(root, ())
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(f"{name}{_position(error)}: is not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{name}{_position(error)}: is not valid YAML: {_problem(error)}") from None
+    except yaml.YAMLError:
+        raise ConfigError(f"{name}: is not valid YAML: it has characters that are not text") from None
     finally:
         loader.dispose()
     return reader.document
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """A tag or an alias may be an unquoted secret that begins with ! or *."""
+    return re.sub(r"'[^', ]{3,}'", "'***'", error.problem or "")
 
 
 def _position(error: yaml.MarkedYAMLError) -> str:
@@ -86,8 +93,9 @@ class _Reader:
     def _scalar(self, node: yaml.Node, path: KeyPath) -> object:
         try:
             value: object = self.loader.construct_object(node)
-        except ValueError as error:  # such as the date 2026-02-30, or !!int with letters
-            self._fault(path, f"cannot be read: {error}; put it in quotes if it is text")
+        except (ValueError, KeyError):  # such as the date 2026-02-30, or !!bool with another word
+            self._fault(path, "cannot be read as what it looks like; put it in quotes if it is text")
+            self.document.unresolved.add(path)
             return None
         return value.translate(_UNSHIELD) if isinstance(value, str) else value
 
@@ -95,22 +103,20 @@ class _Reader:
         self._refuse_duplicates(node, path)
         self.loader.flatten_mapping(node)
         for key_node, value in node.value:
-            key = self._scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
-            if isinstance(key, str):
+            key = _key(key_node)
+            if key_node.tag == _TEXT:
                 self.document.lines[*path, key] = key_node.start_mark.line + 1
                 yield key, value
             else:
-                self._fault(path, "has a key that is not text; put it in quotes", key_node)
+                self._fault((*path, key), "is a key that is not text; put it in quotes", key_node)
 
     def _refuse_duplicates(self, node: yaml.MappingNode, path: KeyPath) -> None:
         first: dict[str, int] = {}
         for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue
-            key = key_node.value.translate(_UNSHIELD)
+            key, line = _key(key_node), key_node.start_mark.line + 1
             if key in first:
                 self._fault((*path, key), f"is given twice, first in line {first[key]}", key_node)
-            first.setdefault(key, key_node.start_mark.line + 1)
+            first.setdefault(key, line)
 
     def _expanded(self, text: str, path: KeyPath) -> str:
         expanded = expand(text, self.environ, self.read_text)
@@ -128,3 +134,7 @@ class _Reader:
         if node is not None:
             self.document.lines[path] = node.start_mark.line + 1
         self.document.faults.append(Fault(path=path, text=text))
+
+
+def _key(node: yaml.Node) -> str:
+    return node.value.translate(_UNSHIELD) if isinstance(node, yaml.ScalarNode) else "?"

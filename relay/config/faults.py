@@ -56,15 +56,20 @@ def printable(value: object) -> str:
             return "a mapping"
         case list():
             return f"a list of {len(value)}"
-        case "":
-            return "empty text"
         case str() if "://" in value:
-            value = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", value))
+            value = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", value), flags=re.DOTALL)
+            return _quoted(value)
         case str():
-            pass
+            return _quoted(value)
+        case bool() | None:
+            return json.dumps(value)
         case _:
-            value = json.dumps(value, default=str)
-    return " ".join(value.split())[:SHOWN_CHARACTERS_MAX]
+            return str(value)
+
+
+def _quoted(text: str) -> str:
+    text = text[:SHOWN_CHARACTERS_MAX]
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def alternatives(choices: Iterable[str]) -> str:
@@ -79,9 +84,10 @@ class Translator:
     def __init__(self, model: type[BaseModel]) -> None:
         self._schema = model.model_json_schema()
 
-    def path(self, error: ErrorDetails) -> KeyPath:
-        """The key that the error is about."""
-        return self._locate(error["loc"]).path
+    def key(self, error: ErrorDetails) -> tuple[KeyPath, bool]:
+        """The key that the error is about, and whether it takes null."""
+        place = self._locate(error["loc"])
+        return place.path, place.nullable
 
     def faults(self, error: ErrorDetails, show: Show) -> list[Fault]:
         loc = error["loc"]
@@ -89,7 +95,8 @@ class Translator:
             told = [((*loc, *fault.path), fault.text) for fault in error["ctx"]["faults"]]
         elif error["type"].startswith("union_tag"):
             kinds = self._locate(loc).schema["discriminator"]["mapping"]
-            told = [((*loc, "kind"), f"must be {alternatives(kinds)}")]
+            verb = "must be" if error["type"] == "union_tag_invalid" else "is required:"
+            told = [((*loc, "kind"), f"{verb} {alternatives(kinds)}")]
         else:
             told = [(loc, self._sentence(error))]
         return [self._complete(where, text, show) for where, text in told]
@@ -112,7 +119,7 @@ class Translator:
                 return "must be text (in quotes)"
             case _:
                 place = self._locate(error["loc"])
-                return f"must be {_allowed(place.schema)}" + (" or null" if place.nullable else "")
+                return f"must be {_allowed(place.schema)}" + (", or null" if place.nullable else "")
 
     def _unknown_key(self, loc: KeyPath) -> str:
         known = list(self._locate(loc[:-1]).schema["properties"])
@@ -170,9 +177,9 @@ def _allowed(schema: Schema) -> str:
         case {"type": "number" | "integer"}:
             return _number(schema)
         case {"minItems": low, "maxItems": high}:
-            return f"a list of {low} to {high} values"
+            return f"a list of {low:,} to {high:,} values"
         case {"minLength": low, "maxLength": high}:
-            return f"text of {low} to {high} characters"
+            return f"text of {low:,} to {high:,} characters"
         case {"type": kind}:
             return _TYPES[kind]
         case _:  # one of several sections

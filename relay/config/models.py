@@ -18,8 +18,7 @@ needs at least one account, such as:
 accounts:
   - name: acme
     base_url: https://acme.zendesk.com
-    auth: {kind: bearer, token: "${ACME_TOKEN}"}
-"""
+    auth: {kind: bearer, token: "${ACME_TOKEN}"}"""
 
 
 class SqliteLedger(Section):

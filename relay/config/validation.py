@@ -49,11 +49,11 @@ class _Failed:
         """
         changed = False
         for error in self._errors:
-            path = self._translator.path(error)
+            path, nullable = self._translator.key(error)
             if self._origin(path) not in self._document.whole:
                 continue
             text = _at(self._values, path)
-            if text == "" or error["type"] in _NOT_TEXT:
+            if error["type"] in _NOT_TEXT or (text == "" and nullable):
                 _at(self._values, path[:-1])[path[-1]] = _scalar(text)
                 changed = True
         return changed

@@ -35,7 +35,7 @@ def unique(key: str) -> Callable[[tuple[Item, ...]], tuple[Item, ...]]:
 
     def validate(items: tuple[Item, ...]) -> tuple[Item, ...]:
         faults = [
-            Fault(path=(index, key), text=f"must differ from the {key} of element [{first}]")
+            Fault(path=(index, key), text=f"is also the {key} of [{first}]; each must have its own")
             for index, first in duplicates(getattr(item, key) for item in items)
         ]
         if faults:
@@ -143,7 +143,7 @@ Name = Annotated[
 NamePattern = Annotated[
     str, matching(r"[a-z0-9._*?\[\]!-]{1,128}", "must be an account's name or a pattern such as acme-*")
 ]
-TopicName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,249}", "must be 1 to 249 of letters, digits, '.', '_' and '-'")]
+TopicName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,249}", 'must be 1 to 249 of letters, digits, ".", "_" and "-"')]
 
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_headers)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -157,7 +157,7 @@ ApiKeySecret = Annotated[SecretStr, AfterValidator(_api_key)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 Hours = Annotated[float, Field(gt=0, le=10 * YEAR_HOURS)]
 
-Events = Annotated[frozenset[EventType], BeforeValidator(_event_types), Field(min_length=1, max_length=len(EventType))]
+Events = Annotated[frozenset[EventType], Field(min_length=1, max_length=len(EventType)), BeforeValidator(_event_types)]
 Outcomes = Annotated[
     frozenset[Annotated[Outcome, Field(strict=False)]], Field(strict=False, min_length=1, max_length=4)
 ]

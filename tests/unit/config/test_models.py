@@ -1,0 +1,35 @@
+def test_what_this_version_cannot_serve_is_read_and_told(loaded):
+    """So that a configuration for a later version is refused with a sentence and not as a typing error."""
+    config = loaded(
+        "accounts_dir: accounts\n"
+        "account_defaults: {auth: {kind: oauth_client_credentials, client_id: c, client_secret: s}}\n"
+        "accounts: [{name: a, base_url: https://a.zendesk.com}]\n"
+        "ledger: {kind: kafka}\n"
+        "kafka: {bootstrap_servers: 'kafka:9092, other:9092'}\n"
+        "intake: {kafka: {}}\n"
+        "sinks: [{name: console, kind: log}, {name: bus, kind: kafka}]\n"
+        "callbacks: {allow: [{host: '*.local', secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}]}\n",
+        with_account=False,
+    )
+    assert config.kafka.bootstrap_servers == ("kafka:9092", "other:9092")
+    assert [sentence.split(": ") for sentence in config.unsupported()] == [
+        [key, "is not available in this version"]
+        for key in (
+            "accounts_dir",
+            "kafka",
+            "ledger.kind",
+            "intake.kafka",
+            "callbacks",
+            "account_defaults.auth.kind",
+            "accounts[0].auth.kind",
+            "sinks[1].kind",
+        )
+    ]
+
+
+def test_everything_else_is_served(loaded):
+    assert loaded("").unsupported() == ()
+
+
+def test_a_folder_of_accounts_makes_up_for_accounts(loaded):
+    assert loaded("accounts_dir: accounts\n", with_account=False).accounts == ()

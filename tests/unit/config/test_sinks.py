@@ -1,0 +1,70 @@
+import base64
+
+import pytest
+
+from relay.core.job import EventType, Outcome
+from relay.errors import ConfigError
+
+TERMINAL = {EventType.COMPLETED, EventType.FAILED, EventType.KILLED, EventType.EXPIRED, EventType.LOST}
+
+
+def sink(loaded, keys):
+    (found,) = loaded(f"sinks: [{{name: a, {keys}}}]\n").sinks
+    return found
+
+
+def webhook(loaded, keys="", *, url="https://a.example.com", secret_bytes=24):
+    secret = f"whsec_{base64.b64encode(bytes(secret_bytes)).decode()}"
+    return sink(loaded, f"kind: webhook, url: '{url}', secrets: ['{secret}'], {keys}")
+
+
+@pytest.mark.parametrize(
+    ("written", "kinds"),
+    [
+        ("[terminal]", TERMINAL),
+        ("['*']", set(EventType)),
+        ("[completed]", {EventType.COMPLETED}),
+        ("[zendesk.job.completed, lost]", {EventType.COMPLETED, EventType.LOST}),
+        ("[terminal, started]", TERMINAL | {EventType.STARTED}),
+        ("['zendesk.job.*ed']", set(EventType) - {EventType.LOST}),
+    ],
+)
+def test_events_are_named_in_short_in_full_or_by_pattern(loaded, written, kinds):
+    assert sink(loaded, f"kind: log, events: {written}").events == kinds
+
+
+def test_a_sink_hears_terminal_events_of_all_accounts_and_outcomes_unless_it_says_otherwise(loaded):
+    found = sink(loaded, "kind: log")
+    assert (found.events, found.outcomes, found.accounts) == (TERMINAL, None, ("*",))
+
+
+def test_outcomes_are_those_of_the_core(loaded):
+    found = sink(loaded, "kind: log, outcomes: [failed, partially_failed]")
+    assert found.outcomes == {Outcome.FAILED, Outcome.PARTIALLY_FAILED}
+
+
+def test_no_sinks_at_all_may_be_wanted(loaded):
+    assert loaded("sinks: []\n").sinks == ()
+
+
+@pytest.mark.parametrize("size", [24, 32, 64])
+def test_a_signing_secret_of_the_size_that_the_standard_allows_is_taken(loaded, size):
+    assert len(webhook(loaded, secret_bytes=size).secrets) == 1
+
+
+@pytest.mark.parametrize("size", [0, 23, 65])
+def test_a_signing_secret_of_another_size_is_refused(loaded, size):
+    with pytest.raises(ConfigError, match="must be whsec_ and 24 to 64 bytes"):
+        webhook(loaded, secret_bytes=size)
+
+
+def test_plain_http_only_where_it_is_allowed(loaded):
+    assert webhook(loaded, "allow_http: true", url="http://a.example.com").url == "http://a.example.com"
+    with pytest.raises(ConfigError, match="must be an https URL unless allow_http is true"):
+        webhook(loaded, url="http://a.example.com")
+
+
+def test_the_schedule_of_retries_is_the_standards(loaded):
+    """0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: 75.6 hours in all."""
+    assert sum(webhook(loaded).retry_schedule_seconds) / 3600 == pytest.approx(75.6, abs=0.05)
+    assert webhook(loaded, "retry_schedule_seconds: [0, 0.5]").retry_schedule_seconds == (0, 0.5)

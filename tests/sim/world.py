@@ -1,0 +1,204 @@
+"""A whole relay in one process and in virtual time: shard, reference ledger, the Zendesk model, receivers.
+
+Nothing here is a mock: the ledger is the reference that the contract suite holds, Zendesk is the model behind
+`relay simulate`, and the sinks remember what they took.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+
+from relay.core.delivery import Attempt, Schedule, Subscription
+from relay.core.events import CloudEvent
+from relay.core.job import EventType, TrackRequest
+from relay.core.observe import Rules
+from relay.core.pacing import Rate
+from relay.core.record import Batch
+from relay.core.zendesk import NoResponse, Request, Response
+from relay.errors import LedgerError, Reason
+from relay.ledger.memory import MemoryLedger
+from relay.shard import Shard
+from relay.shard.ports import Account, Polling, Settings, Subscriber, Surroundings
+from relay.simulator import SCENARIOS, Simulator
+from relay.simulator.answer import Hangup
+from relay.simulator.answer import Request as ModelRequest
+from relay.simulator.kinds import KINDS
+from relay.simulator.plan import truth_of
+from relay.simulator.planning import Wish
+from sim.virtual import VirtualClock
+
+
+class ModelZendesk:
+    """One account of the model, without sockets; `round_trip_seconds` passes on the way."""
+
+    def __init__(self, simulator: Simulator, account: str, clock: VirtualClock, round_trip_seconds: float = 0.1) -> None:
+        self._simulator, self._account, self._clock = simulator, account, clock
+        self._round_trip = round_trip_seconds
+
+    async def get(self, request: Request) -> Response | NoResponse:
+        await asyncio.sleep(self._round_trip / 2)
+        url = urlsplit(f"/accounts/{self._account}{request.path}")
+        model_request = ModelRequest(
+            method="GET", path=url.path, query=dict(parse_qsl(url.query)), authorization="Bearer x"
+        )
+        answer = self._simulator.answer(model_request, self._clock.now())
+        await asyncio.sleep(self._round_trip / 2)
+        if isinstance(answer, Hangup):
+            return NoResponse(reason=Reason.RESET, detail="reset")
+        await asyncio.sleep(answer.delay_seconds)
+        if answer.cut_after is not None:
+            return NoResponse(reason=Reason.UNREADABLE, detail="cut")
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(status=answer.status, headers=headers, body=answer.body)
+
+
+class Receiver:
+    """A sink that remembers what it was sent. `failing`: how often it does not take an event, or takes it and says no."""
+
+    def __init__(self, clock: VirtualClock, random: Random, failing: float = 0.0) -> None:
+        self._clock, self._random, self.failing = clock, random, failing
+        self.taken: list[CloudEvent] = []
+
+    async def send(self, event: CloudEvent) -> Attempt:
+        await asyncio.sleep(0.02)
+        fate = self._random.random()
+        if fate < self.failing / 2:
+            return Attempt(reason=Reason.SERVER_ERROR)
+        self.taken.append(event)
+        if fate < self.failing:
+            return Attempt(reason=Reason.TIMEOUT)  # taken, but the answer got lost
+        return Attempt()
+
+    async def close(self) -> None: ...
+
+    def by_job(self) -> dict[str, list[CloudEvent]]:
+        events = defaultdict(list)
+        for event in self.taken:
+            events[event.subject].append(event)
+        return events
+
+
+class UnreliableLedger(MemoryLedger):
+    """The reference, with outages: nothing can be written between `fails_from` and `fails_until`."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.outages: list[tuple[float, float]] = []
+        self.commits = 0
+
+    async def commit(self, batch: Batch) -> None:
+        await asyncio.sleep(0.002)
+        now = self._clock.monotonic()
+        if any(start <= now < end for start, end in self.outages):
+            raise LedgerError("disk full")
+        self.commits += 1
+        await super().commit(batch)
+
+
+class _Silent:
+    """Metrics and log that only remember the log's event names."""
+
+    def __init__(self) -> None:
+        self.logged: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def note(event: str = "", *_: object, **__: object) -> None:
+            if name in {"info", "warning", "error"}:
+                self.logged.append(event)
+
+        return note
+
+
+class World:
+    """Everything that outlives a relay process: Zendesk, the ledger, the receivers, time."""
+
+    def __init__(self, *, seed: int = 1, scenario: Any = SCENARIOS["mixed"], accounts: Sequence[str] = ("acme",)) -> None:
+        self.random = Random(seed)
+        self.clock = VirtualClock()
+        self.simulator = Simulator(seed=seed, scenario=scenario)
+        self.accounts = accounts
+        self.ledger = UnreliableLedger(self.clock)
+        self.receivers = {"all": Receiver(self.clock, self.random), "final": Receiver(self.clock, self.random)}
+        self.polling = Polling()
+        self.rate = Rate()
+        self.log = _Silent()
+
+    def shard(self) -> Shard:
+        return Shard(
+            record=self.ledger,
+            accounts=[
+                Account(
+                    name=name,
+                    source=f"https://{name}.zendesk.com/api/v2/job_statuses",
+                    rate=self.rate,
+                    polling=self.polling,
+                    zendesk=ModelZendesk(self.simulator, name, self.clock),
+                )
+                for name in self.accounts
+            ],
+            subscribers=[self._subscriber("all", frozenset(EventType)), self._subscriber("final", None)],
+            settings=Settings(rules=Rules(), polling=self.polling),
+            surroundings=Surroundings(clock=self.clock, metrics=_Silent(), log=self.log, beat=lambda _: None),
+            random=self.random,
+        )
+
+    def _subscriber(self, name: str, types: frozenset[EventType] | None) -> Subscriber:
+        subscription = Subscription(sink=name) if types is None else Subscription(sink=name, types=types)
+        return Subscriber(
+            subscription=subscription, sink=self.receivers[name], schedule=Schedule(), concurrency=8
+        )
+
+    @asynccontextmanager
+    async def relay(self, *, crash: bool = False) -> Any:
+        """A relay process. `crash`: it ends as by kill -9, with whatever was in hand lost."""
+        shard = self.shard()
+        await shard.load()
+        loops = asyncio.create_task(shard.run())
+        try:
+            yield shard
+        finally:
+            if not crash:
+                await shard.drain()
+            loops.cancel()
+            await asyncio.wait([loops])
+            if not loops.cancelled() and loops.exception() is not None:
+                raise loops.exception()
+
+    def start_jobs(self, count: int, *, account: str = "acme", **wish: Any) -> list[str]:
+        """Jobs start at Zendesk; their ids."""
+        kinds = list(KINDS.values())
+        return [
+            self.simulator.start(
+                self.random.choice(kinds),
+                list(range(self.random.randint(1, 100))),
+                self.clock.now(),
+                account=account,
+                wish=Wish(**wish),
+            ).id
+            for _ in range(count)
+        ]
+
+    def vanish(self, account: str, job_id: str) -> None:
+        """Zendesk does not know the job any more."""
+        del self.simulator._accounts[account]._by_id[job_id]
+
+    def requests(self, ids: Collection[str], account: str = "acme") -> list[TrackRequest]:
+        return [TrackRequest(account=account, id=job_id) for job_id in ids]
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        return {plan.id: truth_of(plan) for plan in self.simulator.plans()}
+
+
+def data_of(event: CloudEvent) -> Any:
+    return orjson.loads(event.data)
+
+
+def gaps(moments: Sequence[float]) -> list[float]:
+    return [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]

@@ -83,7 +83,7 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """Where a page of jobs ended: the order is newest `tracked_at` first, then account, then id."""
+    """Where a page of jobs ended: the order is (tracked_at, account, id), descending."""
 
     tracked_at: float
     account: str
@@ -97,6 +97,9 @@ class Items:
     total: int | None = None
     succeeded: int | None = None
     failed: int | None = None
+
+
+NO_ITEMS = Items()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,7 @@ class Job:
     job_status: bytes | None = None
     results_truncated: bool = False
     outcome: Outcome | None = None
-    items: Items = Items()
+    items: Items = NO_ITEMS
     seen_at: float | None = None
     queued_at: float | None = None
     detected_at: float | None = None
@@ -188,7 +191,7 @@ def encode(job: Job) -> bytes:
         row["job_status"] = _json(job.job_status)
     if job.results_truncated:
         row["results_truncated"] = True
-    if job.items != Items():
+    if job.items != NO_ITEMS:
         row["items"] = [job.items.total, job.items.succeeded, job.items.failed]
     for name in ("traceparent", "outcome", "seen_at", "queued_at", "detected_at", "completed_at"):
         value = getattr(job, name)

@@ -190,10 +190,11 @@ def _deliveries(connection: sqlite3.Connection, sql: str, parameters: Sequence[A
 
 def live(connection: sqlite3.Connection, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
     window = (0 if after is None else _seq(connection, after), limit)
-    owed: dict[tuple[JobKey, float], list[Delivery]] = {}
+    jobs = _jobs(connection, LIVE, window)
+    owed: dict[tuple[float, str, str], list[Delivery]] = {}
     for delivery in _deliveries(connection, LIVE_DELIVERIES, window):
-        owed.setdefault((delivery.job_key, delivery.tracked_at), []).append(delivery)
-    return [(job, owed.get((job.key, job.tracked_at), ())) for job in _jobs(connection, LIVE, window)]
+        owed.setdefault((delivery.tracked_at, delivery.account, delivery.job_id), []).append(delivery)
+    return [(job, owed.get((job.tracked_at, job.account, job.id), ())) for job in jobs]
 
 
 def _seq(connection: sqlite3.Connection, job: Job) -> int:

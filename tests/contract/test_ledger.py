@@ -1,0 +1,479 @@
+"""What every ledger must do: the reference in memory and SQLite pass the same tests."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import DELETED, Cursor, EventType, Items, Job, JobKey, Outcome
+from relay.core.job import Event as JobEvent
+from relay.core.record import Backlog, Batch, Retention
+from relay.errors import LedgerError, Reason
+from relay.ledger import Ledger
+from relay.ledger.memory import MemoryLedger
+from relay.ledger.sqlite import SqliteLedger
+
+PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def ledger(request, tmp_path):
+    made: Ledger = MemoryLedger() if request.param == "memory" else SqliteLedger(tmp_path / "relay.db")
+    await made.open()
+    yield made
+    await made.close()
+
+
+def job(name: str = "a", *, account: str = "acme", tracked_at: float = 100.0, **fields) -> Job:
+    return Job(account=account, id=name, tracked_at=tracked_at, **fields)
+
+
+def ended(name: str = "a", *, at: float, state: str = "completed", **fields) -> Job:
+    return job(name, state=state, detected_at=at, **fields)
+
+
+def owed(to: Job, sink: str = "orders", **fields) -> Delivery:
+    defaults = {"sequence": 1, "since": 100.0, "due_at": 100.0}
+    return Delivery(account=to.account, job_id=to.id, tracked_at=to.tracked_at, sink=sink, **defaults | fields)
+
+
+async def record(ledger: Ledger, *rows: Job | Delivery) -> None:
+    jobs = [row for row in rows if isinstance(row, Job)]
+    await ledger.commit(Batch(jobs=jobs, deliveries=[row for row in rows if isinstance(row, Delivery)]))
+
+
+async def all_live(ledger: Ledger, limit: int = 1000) -> dict[Job, list[Delivery]]:
+    found: dict[Job, list[Delivery]] = {}
+    after = None
+    while page := await ledger.live(after, limit):
+        assert len(page) <= limit
+        assert not any(live in found for live, _ in page)
+        found.update((live, sorted(deliveries, key=lambda delivery: delivery.sink)) for live, deliveries in page)
+        after = page[-1][0]
+    return found
+
+
+async def everything(ledger: Ledger) -> object:
+    """All that the ledger can be asked, for comparison."""
+    jobs = await ledger.page(accounts=None, state=None, after=None, limit=1000)
+    return (
+        jobs,
+        [await ledger.deliveries_of(one) for one in jobs],
+        await all_live(ledger),
+        await ledger.backlog(),
+        await ledger.marks(),
+    )
+
+
+FULL_JOB = Job(
+    account="büro-東京",
+    id="V3-0123456789abcdef",
+    tracked_at=1_700_000_000.1234567,
+    state="completed",
+    sequence=3,
+    metadata='{"note":"naïve \\u0000 \\u001e \\\\ ☃ 𝄞"}'.encode(),
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    job_status='{"id":"x","message":"Ünïcödé\\n","results":[{"index":0,"error":"☃"}]}'.encode(),
+    results_truncated=True,
+    outcome=Outcome.PARTIALLY_FAILED,
+    items=Items(total=2, succeeded=1, failed=1),
+    seen_at=1_700_000_001.1,
+    queued_at=1_700_000_001.2,
+    detected_at=1_700_000_009.000_000_1,
+    completed_at="2023-11-14T22:13:20Z",
+    events=(
+        JobEvent(
+            type=EventType.STARTED,
+            sequence=1,
+            detected_at=1_700_000_001.1,
+            previous_status="pending",
+            metadata=b"{}",
+            job_status=b'{"id":"x"}',
+        ),
+        JobEvent(
+            type=EventType.COMPLETED,
+            sequence=3,
+            detected_at=1_700_000_009.0,
+            previous_status="working",
+            metadata=b'{"a":1}',
+            reason=Reason.JOB_FAILED,
+        ),
+    ),
+)
+
+
+class TestCommit:
+    async def test_a_value_comes_back_as_it_was_recorded(self, ledger):
+        delivery = owed(FULL_JOB, "ø", state=DEAD, attempts=7, settled_at=0.1 + 0.2, error="„kaputt“\x1e\x00")
+        await record(ledger, FULL_JOB, delivery)
+        assert await ledger.find([FULL_JOB.key]) == {FULL_JOB.key: FULL_JOB}
+        assert await ledger.deliveries_of(FULL_JOB) == [delivery]
+
+    async def test_an_empty_batch_changes_nothing(self, ledger):
+        await record(ledger, job(), owed(job()))
+        before = await everything(ledger)
+        await ledger.commit(Batch())
+        assert await everything(ledger) == before
+
+    async def test_a_row_replaces_the_one_with_the_same_key(self, ledger):
+        await record(ledger, job(), owed(job()))
+        seen, tried = job(state="working", sequence=1), owed(job(), attempts=1, due_at=150.0)
+        await record(ledger, seen, tried)
+        assert await all_live(ledger) == {seen: [tried]}
+        assert await ledger.page(accounts=None, state=None, after=None, limit=10) == [seen]
+
+    async def test_of_equal_keys_in_one_batch_the_last_row_counts(self, ledger):
+        states = ["queued", "working", "queued", "completed"]
+        await record(ledger, *(job(state=state) for state in states), owed(job(), attempts=1), owed(job(), attempts=2))
+        assert (await ledger.find([job().key]))[job().key].state == "completed"
+        assert [delivery.attempts for delivery in await ledger.deliveries_of(job())] == [2]
+
+    async def test_replacing_a_job_leaves_its_deliveries(self, ledger):
+        await record(ledger, job(), owed(job()))
+        await record(ledger, job(state="completed", detected_at=120.0))
+        assert await ledger.deliveries_of(job()) == [owed(job())]
+
+    @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 1000, 1203, 2500])
+    async def test_batches_of_any_size_are_recorded_whole(self, ledger, count):
+        jobs = [job(f"j{n}", account=f"acme-{n % 3}", tracked_at=100.0 + n) for n in range(count)]
+        await record(ledger, *jobs, *(owed(one) for one in jobs))
+        assert await all_live(ledger, limit=5000) == {one: [owed(one)] for one in jobs}
+        assert len(await ledger.find([one.key for one in jobs])) == count
+        await ledger.commit(Batch(forgotten=jobs))
+        assert await all_live(ledger) == {}
+
+    async def test_a_big_value_is_recorded_whole(self, ledger):
+        status = b'{"results":"' + b"x" * 2_000_000 + b'"}'
+        big = ended(at=120.0, job_status=status)
+        await record(ledger, big, owed(big))
+        assert await ledger.due("orders", 100.0, 1) == [(owed(big), big)]
+
+    async def test_a_batch_that_is_refused_has_no_effect(self, ledger):
+        """A delivery of a job that is unknown is refused, with everything that came with it."""
+        await record(ledger, job(), owed(job()))
+        before = await everything(ledger)
+        refused = Batch(
+            jobs=[job("b"), job(state="working")],
+            deliveries=[owed(job("b")), owed(job("stranger"))],
+            forgotten=[job()],
+            marks={"m": b"1"},
+        )
+        with pytest.raises(LedgerError, match="does not hold"):
+            await ledger.commit(refused)
+        assert await everything(ledger) == before
+        with pytest.raises(LedgerError, match="does not hold"):
+            await ledger.commit(Batch(deliveries=[owed(job("stranger"))]))
+        assert await everything(ledger) == before
+        await record(ledger, job("b"))
+
+    async def test_commits_take_effect_in_the_order_of_the_calls(self, ledger):
+        await asyncio.gather(*(record(ledger, job(sequence=n)) for n in range(50)))
+        assert (await ledger.find([job().key]))[job().key].sequence == 49
+
+    async def test_a_caller_who_gives_up_leaves_the_ledger_in_order(self, ledger):
+        """Each cancelled commit is whole or not there at all, and the next one works."""
+        for n in range(20):
+            batch = [job(f"{n}-{k}") for k in range(150)]
+            commit = asyncio.create_task(record(ledger, *batch))
+            for _ in range(n % 4):
+                await asyncio.sleep(0)
+            commit.cancel()
+            await asyncio.gather(commit, return_exceptions=True)
+            assert len(await ledger.find([one.key for one in batch])) in {0, 150}
+        await record(ledger, job("after"))
+        assert job("after").key in await ledger.find([job("after").key])
+
+
+class TestIncarnations:
+    async def test_the_newest_incarnation_is_found(self, ledger):
+        old, new = job(tracked_at=100.0, state="lost", detected_at=400.0), job(tracked_at=500.0)
+        await record(ledger, new, old)
+        assert await ledger.find([old.key]) == {old.key: new}
+        assert await ledger.page(accounts=None, state=None, after=None, limit=10) == [new]
+        assert await ledger.page(accounts=None, state="lost", after=None, limit=10) == []
+
+    async def test_a_former_life_keeps_its_deliveries(self, ledger):
+        old, new = job(tracked_at=100.0, state="lost", detected_at=400.0), job(tracked_at=500.0)
+        await record(ledger, old, new, owed(old, due_at=1.0), owed(new, due_at=2.0))
+        assert await ledger.due("orders", 9.0, 9) == [(owed(old, due_at=1.0), old), (owed(new, due_at=2.0), new)]
+        await ledger.commit(Batch(forgotten=[old]))
+        assert await ledger.due("orders", 9.0, 9) == [(owed(new, due_at=2.0), new)]
+        assert await ledger.find([new.key]) == {new.key: new}
+
+
+class TestFind:
+    async def test_unknown_keys_are_missing(self, ledger):
+        await record(ledger, job())
+        assert await ledger.find([JobKey("acme", "b"), JobKey("other", "a")]) == {}
+        assert await ledger.find([]) == {}
+
+    async def test_deleted_jobs_are_found(self, ledger):
+        await record(ledger, job(state=DELETED))
+        assert await ledger.find([job().key]) == {job().key: job(state=DELETED)}
+
+    async def test_keys_are_told_apart_whatever_they_look_like(self, ledger):
+        """Also keys of one hash: crc32 is linear, so account and id of equal joined text collide at the latest."""
+        jobs = [job("b/c", account="a"), job("c", account="a/b"), job("A"), job("a"), job("a ")]
+        await record(ledger, *jobs)
+        assert await ledger.find([one.key for one in jobs]) == {one.key: one for one in jobs}
+        assert await ledger.find([jobs[0].key]) == {jobs[0].key: jobs[0]}
+
+
+class TestLive:
+    async def test_only_jobs_that_have_not_ended_are_live(self, ledger):
+        alive = [job("a"), job("b", state="queued"), job("c", state="some new word")]
+        gone = [ended("d", at=120.0), ended("e", at=120.0, state="lost"), job("f", state=DELETED)]
+        await record(ledger, *alive, *gone)
+        assert await all_live(ledger) == {one: [] for one in alive}
+
+    @pytest.mark.parametrize("limit", [1, 2, 7, 50])
+    async def test_pages_hold_every_job_once_with_its_deliveries(self, ledger, limit):
+        jobs = [job(f"{n:02}", tracked_at=100.0 - n % 5, account=f"acme-{n % 3}") for n in range(50)]
+        await record(ledger, *jobs, *(owed(one, sink) for one in jobs[::2] for sink in ("s", "orders")))
+        await record(ledger, *(ended(one.id, at=150.0, account=one.account, tracked_at=one.tracked_at) for one in jobs[:9]))
+        rows = await all_live(ledger, limit)
+        assert rows == {one: [owed(one, "orders"), owed(one, "s")] if one in jobs[::2] else [] for one in jobs[9:]}
+
+    async def test_a_place_that_is_gone_is_refused(self, ledger):
+        """Going on after a job that was forgotten meanwhile must not look like the end."""
+        await record(ledger, job("a"), job("b"))
+        with pytest.raises(LedgerError, match="acme/c"):
+            await ledger.live(job("c"), 10)
+
+
+class TestPage:
+    async def test_newest_first_then_by_name_in_pages(self, ledger):
+        jobs = [job(f"{n:03}", tracked_at=100.0 + n // 4, account=f"acme-{n % 3}") for n in range(40)]
+        await record(ledger, *jobs)
+        expected = sorted(jobs, key=lambda one: (one.tracked_at, one.account, one.id), reverse=True)
+        found: list[Job] = []
+        after = None
+        while page := await ledger.page(accounts=None, state=None, after=after, limit=7):
+            found.extend(page)
+            after = Cursor(tracked_at=page[-1].tracked_at, account=page[-1].account, id=page[-1].id)
+        assert found == expected
+
+    async def test_a_page_shows_the_accounts_and_the_state_asked_for(self, ledger):
+        one, two, three = job("1"), job("2", account="b", state="working"), ended("3", at=120.0, account="c")
+        await record(ledger, one, two, three)
+
+        async def page(accounts, state):
+            return await ledger.page(accounts=accounts, state=state, after=None, limit=10)
+
+        assert await page(["acme"], None) == [one]
+        assert await page({"b", "c"}, None) == [three, two]
+        assert await page(None, "working") == [two]
+        assert await page(["acme"], "working") == []
+        assert await page([], None) == []
+
+    async def test_a_deleted_job_and_its_former_lives_are_hidden(self, ledger):
+        await record(ledger, ended(at=120.0, tracked_at=100.0), job(tracked_at=200.0, state=DELETED))
+        assert await ledger.page(accounts=None, state=None, after=None, limit=10) == []
+        assert await ledger.page(accounts=None, state=DELETED, after=None, limit=10) == []
+
+    async def test_a_cursor_stays_good_when_its_job_is_gone(self, ledger):
+        await record(ledger, job("a", tracked_at=1.0), job("b", tracked_at=2.0), job("c", tracked_at=3.0))
+        await ledger.commit(Batch(forgotten=[job("b", tracked_at=2.0)]))
+        after = Cursor(tracked_at=2.0, account="acme", id="b")
+        assert await ledger.page(accounts=None, state=None, after=after, limit=9) == [job("a", tracked_at=1.0)]
+
+
+class TestDeliveries:
+    async def test_due_are_the_pending_ones_of_the_sink_earliest_first(self, ledger):
+        jobs = [job(f"{n}") for n in range(5)]
+        due_at = [30.0, 10.0, 20.0, 40.0, 10.0]
+        rows = [owed(one, due_at=at, since=50.0 - n) for n, (one, at) in enumerate(zip(jobs, due_at, strict=True))]
+        settled = [owed(jobs[0], "done", state=DELIVERED, settled_at=1.0), owed(jobs[1], "dead", state=DEAD, settled_at=1.0)]
+        await record(ledger, *jobs, *rows, *settled, owed(jobs[0], "other", due_at=0.0))
+        assert [one.id for _, one in await ledger.due("orders", 30.0, 10)] == ["4", "1", "2", "0"]
+        assert await ledger.due("orders", 30.0, 2) == [(rows[4], jobs[4]), (rows[1], jobs[1])]
+        assert await ledger.due("orders", 9.9, 10) == []
+        assert await ledger.due("done", 99.0, 10) == await ledger.due("dead", 99.0, 10) == []
+
+    async def test_next_due_is_the_earliest_after_the_time_given(self, ledger):
+        await record(ledger, job("a"), job("b"), owed(job("a"), due_at=10.0), owed(job("b"), due_at=20.0))
+        assert await ledger.next_due("orders", 0.0) == 10.0
+        assert await ledger.next_due("orders", 10.0) == 20.0
+        assert await ledger.next_due("orders", 20.0) is None
+        assert await ledger.next_due("other", 0.0) is None
+        await record(ledger, owed(job("a"), state=DELIVERED, settled_at=11.0))
+        assert await ledger.next_due("orders", 0.0) == 20.0
+
+    async def test_the_deliveries_of_a_job_come_by_sink(self, ledger):
+        await record(ledger, job(), *(owed(job(), sink) for sink in ("c", "a", "b")))
+        assert [delivery.sink for delivery in await ledger.deliveries_of(job())] == ["a", "b", "c"]
+        assert await ledger.deliveries_of(job("other")) == []
+
+    async def test_the_backlog_counts_pending_and_dead_by_sink(self, ledger):
+        one, two = job("1"), job("2")
+        await record(
+            ledger,
+            *(one, two),
+            *(owed(one, "x", since=50.0), owed(two, "x", since=40.0)),
+            *(owed(one, "y", state=DEAD, settled_at=1.0), owed(two, "y", since=70.0)),
+            owed(one, "z", state=DEAD, settled_at=1.0),
+        )
+        assert await ledger.backlog() == {
+            "x": Backlog(pending=2, oldest_pending_since=40.0),
+            "y": Backlog(pending=1, dead=1, oldest_pending_since=70.0),
+            "z": Backlog(dead=1),
+        }
+
+
+class TestMarks:
+    async def test_marks_are_kept_replaced_and_removed(self, ledger):
+        await ledger.commit(Batch(marks={"a": b"1", "b": b"\x00\xff", "c": b""}))
+        await ledger.commit(Batch(marks={"a": b"2", "b": None, "never there": None}))
+        assert await ledger.marks() == {"a": b"2", "c": b""}
+
+
+FORGET_ALL = Retention(finished_before=1e9, dead_before=1e9)
+
+
+class TestForget:
+    async def kept(self, ledger) -> list[str]:
+        return sorted(key.id for key in await ledger.find([JobKey("acme", name) for name in "abcdef"]))
+
+    async def test_live_jobs_and_pending_deliveries_hold_a_job(self, ledger):
+        await record(ledger, job("a"), ended("b", at=10.0), owed(ended("b", at=10.0)), job("c", state=DELETED))
+        await record(ledger, owed(job("c", state=DELETED)), ended("d", at=10.0))
+        assert await ledger.forget(FORGET_ALL, 10) == 1
+        assert await self.kept(ledger) == ["a", "b", "c"]
+
+    async def test_a_job_is_kept_for_as_long_as_its_end_or_its_last_settlement_is_recent(self, ledger):
+        await record(ledger, ended("a", at=99.9), ended("b", at=100.0), ended("c", at=50.0), ended("d", at=50.0))
+        await record(ledger, owed(job("c"), state=DELIVERED, settled_at=100.0))
+        await record(ledger, owed(job("d"), state=DELIVERED, settled_at=99.9))
+        assert await ledger.forget(Retention(finished_before=100.0, dead_before=0.0), 10) == 2
+        assert await self.kept(ledger) == ["b", "c"]
+
+    async def test_a_dead_delivery_is_kept_for_its_own_time(self, ledger):
+        await record(ledger, ended("a", at=10.0), ended("b", at=10.0), ended("c", at=10.0))
+        await record(ledger, owed(job("a"), state=DEAD, settled_at=20.0), owed(job("b"), state=DEAD, settled_at=40.0))
+        await record(ledger, owed(job("c"), "x", state=DEAD, settled_at=20.0))
+        await record(ledger, owed(job("c"), "y", state=DELIVERED, settled_at=100.0))
+        assert await ledger.forget(Retention(finished_before=100.0, dead_before=30.0), 10) == 1
+        assert await self.kept(ledger) == ["b", "c"]
+
+    async def test_a_deleted_job_goes_as_soon_as_nothing_is_pending(self, ledger):
+        await record(ledger, job("a", state=DELETED), ended("b", at=10.0, state=DELETED))
+        await record(ledger, owed(job("b"), state=DEAD, settled_at=99.0))
+        assert await ledger.forget(Retention(finished_before=0.0, dead_before=0.0), 10) == 2
+        assert await self.kept(ledger) == []
+
+    async def test_what_was_never_seen_counts_from_its_tracking(self, ledger):
+        await record(ledger, job("a", state="lost", tracked_at=5.0), job("b", state="lost", tracked_at=15.0))
+        assert await ledger.forget(Retention(finished_before=10.0, dead_before=10.0), 10) == 1
+        assert await self.kept(ledger) == ["b"]
+
+    async def test_deliveries_go_with_their_job(self, ledger):
+        await record(ledger, ended("a", at=10.0), owed(job("a"), state=DEAD, settled_at=10.0))
+        assert await ledger.forget(FORGET_ALL, 10) == 1
+        assert await ledger.backlog() == {}
+        assert await ledger.deliveries_of(job("a")) == []
+
+    async def test_no_more_than_the_limit_goes_at_a_time(self, ledger):
+        await record(ledger, *(ended(name, at=10.0) for name in "abcde"))
+        assert [await ledger.forget(FORGET_ALL, 2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+accounts, names, sinks = st.sampled_from(["acme", "b"]), st.sampled_from(["1", "2", "3", "é"]), st.sampled_from(["s", "t"])
+times = st.sampled_from([0.1, 1.0, 2.5, 3.0, 1_700_000_000.123])
+states = st.sampled_from(["pending", "working", "completed", "lost", DELETED, "odd word"])
+jobs = st.builds(
+    Job, account=accounts, id=names, tracked_at=times, state=states, sequence=st.integers(0, 3), detected_at=times
+)
+
+
+@st.composite
+def batches(draw):
+    recorded = draw(st.lists(jobs, max_size=6))
+    deliveries = st.builds(
+        lambda to, state, settled_at, **fields: owed(
+            to, state=state, settled_at=None if state is PENDING else settled_at, **fields
+        ),
+        to=st.sampled_from(recorded) if recorded else jobs,
+        sink=sinks,
+        state=st.sampled_from(DeliveryState),
+        since=times,
+        due_at=times,
+        settled_at=times,
+        attempts=st.integers(0, 9),
+    )
+    return Batch(
+        jobs=recorded,
+        deliveries=draw(st.lists(deliveries, max_size=6)),
+        forgotten=draw(st.lists(jobs, max_size=2)),
+        marks=draw(st.dictionaries(st.sampled_from(["m", "n"]), st.none() | st.binary(max_size=4))),
+    )
+
+
+steps = st.lists(batches() | st.builds(Retention, finished_before=times, dead_before=times), max_size=8)
+
+
+@given(steps=steps)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_sqlite_answers_as_the_reference_does(steps, tmp_path_factory):
+    """Whatever is committed, refused or forgotten: both hold the same, and say so the same way."""
+    asyncio.run(_compare(steps, SqliteLedger(tmp_path_factory.mktemp("ledger") / "relay.db")))
+
+
+async def _compare(steps, sqlite: SqliteLedger) -> None:
+    memory = MemoryLedger()
+    await sqlite.open()
+    try:
+        for step in steps:
+            assert await _apply(sqlite, step) == await _apply(memory, step)
+            assert await _answers(sqlite) == await _answers(memory)
+    finally:
+        await sqlite.close()
+
+
+async def _apply(ledger: Ledger, step: Batch | Retention) -> object:
+    try:
+        return await (ledger.commit(step) if isinstance(step, Batch) else ledger.forget(step, 1000))
+    except LedgerError:
+        return LedgerError
+
+
+async def _answers(ledger: Ledger) -> object:
+    keys = [JobKey(account, name) for account in ("acme", "b") for name in ("1", "2", "3", "é")]
+    after = Cursor(tracked_at=2.5, account="b", id="1")
+    backlog = await ledger.backlog()
+    return (
+        await everything_but_settled(ledger),
+        {sink: owes for sink, owes in backlog.items() if owes != Backlog()},
+        await ledger.find(keys),
+        await ledger.page(accounts=["b"], state="working", after=after, limit=3),
+        [await ledger.due(sink, 2.5, limit) for sink in ("s", "t") for limit in (1, 100)],
+        [await ledger.next_due(sink, at) for sink in ("s", "t") for at in (0.0, 2.5)],
+    )
+
+
+async def everything_but_settled(ledger: Ledger) -> object:
+    jobs = await ledger.page(accounts=None, state=None, after=None, limit=1000)
+    return jobs, [await ledger.deliveries_of(one) for one in jobs], await all_live(ledger, 2), await ledger.marks()
+
+
+class TestLifeCycle:
+    async def test_close_is_safe_before_open_and_twice(self, tmp_path):
+        for made in (MemoryLedger(), SqliteLedger(tmp_path / "relay.db")):
+            await made.close()
+            await made.open()
+            await made.close()
+            await made.close()
+
+    async def test_what_was_recorded_is_there_after_reopening(self, tmp_path):
+        ledger = SqliteLedger(tmp_path / "relay.db")
+        await ledger.open()
+        await record(ledger, FULL_JOB, owed(FULL_JOB), job("live"))
+        await ledger.commit(Batch(marks={"m": b"1"}))
+        before = await everything(ledger)
+        await ledger.close()
+        await ledger.open()
+        assert await everything(ledger) == before
+        assert replace(FULL_JOB) in (await ledger.find([FULL_JOB.key])).values()
+        await ledger.close()

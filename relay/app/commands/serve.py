@@ -3,14 +3,31 @@
 import asyncio
 import resource
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from relay.app import parts
+from relay.app import parts, process
 from relay.app.service import Service, running
 from relay.config import Config, load
 from relay.errors import ConfigError
+from relay.ops.logging import configure
 from relay.shard.ports import Log
+
+
+def run(*, config: Path, environ: Mapping[str, str]) -> int:
+    """Raises ConfigError: it cannot start like this."""
+    loaded = load_supported(config, environ)
+    log = configure(style=loaded.log.format, level=loaded.log.level)
+    process.run(serve(config, environ, loaded, log))
+    return 0
+
+
+def load_supported(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration, of which this version can serve all. Raises ConfigError."""
+    config = load(path, environ)
+    refuse_unsupported(path, config)
+    return config
 
 
 def refuse_unsupported(path: Path, config: Config) -> None:
@@ -20,15 +37,11 @@ def refuse_unsupported(path: Path, config: Config) -> None:
         raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in unsupported))
 
 
-async def serve(path: Path, environ: dict[str, str], config: Config, log: Log) -> None:
+async def serve(path: Path, environ: Mapping[str, str], config: Config, log: Log) -> None:
     """Run until SIGTERM or SIGINT, then drain. SIGHUP reads the configuration again. Raises ConfigError."""
-    refuse_unsupported(path, config)
     raise_file_limit()
-    stop, hang_up = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    stop, hang_up = process.stop_signal(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
     async with running(config, log=log) as service:
         reloading = asyncio.create_task(_reload(hang_up, service, path, environ, log))
         stopped = asyncio.create_task(stop.wait())
@@ -40,14 +53,13 @@ async def serve(path: Path, environ: dict[str, str], config: Config, log: Log) -
     log.info("service.stopped")
 
 
-async def _reload(hang_up: asyncio.Event, service: Service, path: Path, environ: dict[str, str], log: Log) -> None:
+async def _reload(hang_up: asyncio.Event, service: Service, path: Path, environ: Mapping[str, str], log: Log) -> None:
     """API keys take effect at once; a broken file changes nothing. Whatever else has changed needs a restart."""
     while True:
         await hang_up.wait()
         hang_up.clear()
         try:
-            config = load(path, environ)
-            refuse_unsupported(path, config)
+            config = load_supported(path, environ)
         except ConfigError as error:
             service.metrics.config_reloaded(successful=False)
             log.warning("config.reload_failed", error=str(error))

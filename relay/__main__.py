@@ -1,0 +1,47 @@
+"""The command line: parse, run the command, turn what it raises into an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from relay.app.arguments import parser
+from relay.errors import ConfigError, RelayError
+
+GOOD, FAILED, USAGE = 0, 1, 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code. `argv`: without the program's name; None: the process's own."""
+    grammar = parser(os.environ)
+    arguments = vars(grammar.parse_args(argv))
+    command = arguments.pop("command")
+    if command is None:
+        grammar.print_help(sys.stderr)
+        return USAGE
+    try:
+        code = _run(command, arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python flushes once more at its end, and that must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def _run(command: str, arguments: dict[str, object]) -> int:
+    # Imported when it is needed: nobody waits for a web server to be loaded before reading `relay --help`.
+    module = import_module(f"relay.app.commands.{command}")
+    try:
+        code: int = module.run(**arguments)
+    except RelayError as error:
+        print(error, file=sys.stderr)
+        return USAGE if isinstance(error, ConfigError) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

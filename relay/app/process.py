@@ -1,0 +1,30 @@
+"""How a command runs: on the fastest event loop there is, and until a signal where it would run forever."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+Loop = asyncio.AbstractEventLoop
+
+
+def run(command: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(command)
+
+
+def stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT, which from now on do nothing else."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _loop_factory() -> Callable[[], Loop]:
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - it does not install everywhere, and only this needs it
+    except ImportError:
+        return asyncio.new_event_loop
+    return new_event_loop

@@ -10,7 +10,7 @@ DESCRIPTORS = Path("/proc/self/fd")  # Linux; elsewhere the guard below looks at
 
 @pytest.fixture(scope="session")
 def require():
-    """Tells the path of a program that a test needs. Without it the test is skipped, or fails if RELAY_REQUIRE_ALL=1."""
+    """The path of a program that a test needs. Without it the test is skipped, or fails if RELAY_REQUIRE_ALL=1."""
 
     def path_of(program):
         path = shutil.which(program)

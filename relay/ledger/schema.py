@@ -45,8 +45,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             FOREIGN KEY (tracked_at, account, job_id) REFERENCES jobs (tracked_at, account, id) ON DELETE CASCADE
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX deliveries_pending ON deliveries (sink, due_at, since) WHERE state = 'pending'",
-        "CREATE INDEX deliveries_dead ON deliveries (sink) WHERE state = 'dead'",
+        """
+        CREATE INDEX deliveries_pending ON deliveries (sink, due_at, since, tracked_at, account, job_id, state)
+        WHERE state = 'pending'
+        """,
+        "CREATE INDEX deliveries_dead ON deliveries (sink, state) WHERE state = 'dead'",
         "CREATE TABLE marks (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     ),
 )

@@ -36,7 +36,13 @@ ON CONFLICT (tracked_at, account, job_id, sink)
 DO UPDATE SET state = excluded.state, since = excluded.since, due_at = excluded.due_at,
     settled_at = excluded.settled_at, value = excluded.value
 """
-FORGET_JOBS = "DELETE FROM jobs WHERE (tracked_at, account, id) IN (VALUES :rows)"
+FORGET_JOBS = """
+WITH gone (tracked_at, account, id) AS (VALUES :rows)
+DELETE FROM jobs WHERE seq IN (
+    SELECT j.seq FROM gone AS g
+    CROSS JOIN jobs AS j ON j.tracked_at = g.tracked_at AND j.account = g.account AND j.id = g.id
+)
+"""
 PUT_MARKS = "INSERT INTO marks (name, value) VALUES :rows ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 REMOVE_MARKS = "DELETE FROM marks WHERE (name) IN (VALUES :rows)"
 
@@ -100,7 +106,7 @@ ORDER BY ended_at, seq LIMIT 1 OFFSET ?
 FORGET = """
 DELETE FROM jobs WHERE seq IN (
     SELECT seq FROM jobs AS j
-    WHERE ended_at < :before AND (ended_at, seq) > (:from_end, :from_seq) AND (ended_at, seq) <= (:to_end, :to_seq)
+    WHERE (ended_at, seq) > (:from_end, :from_seq) AND (ended_at, seq) <= (:to_end, :to_seq)
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS d
         WHERE d.tracked_at = j.tracked_at AND d.account = j.account AND d.job_id = j.id
@@ -278,7 +284,7 @@ def forget(connection: sqlite3.Connection, retention: Retention, after: Ended, l
     window = (retention.finished_before, *after, ROWS_SCANNED_MAX - 1)
     row = connection.execute(ENDED_SCAN_END, window).fetchall()
     end: Ended | None = (row[0][0], row[0][1]) if row else None
-    to_end, to_seq = end or (float("inf"), 0)
+    to_end, to_seq = end or (retention.finished_before, 0)
     names = {
         "before": retention.finished_before,
         "dead_before": retention.dead_before,

@@ -67,7 +67,7 @@ class Directory:
                 return account
             raise Refused(Code.UNKNOWN_ACCOUNT, "/account", f"no account {account[:64]!r}; {self._known(caller)}")
         if url is not None:
-            candidates = self._by_authority.get(authority("/".join(url.split("/", 3)[:3])) or "", ())
+            candidates = self._by_authority.get(authority(_origin(url)), ())
             if candidates:
                 return self._by_host(caller, candidates)
         if len(self._ordered) != 1:
@@ -90,8 +90,13 @@ class Directory:
         return f"known are: {_shown(names)}" if names else "none is known"
 
 
-def _by_authority(accounts: Iterable[Account]) -> Mapping[str, tuple[str, ...]]:
-    index: dict[str, tuple[str, ...]] = {}
+def _origin(url: str) -> str:
+    end = url.find("/", len("https://"))
+    return url if end < 0 else url[:end]
+
+
+def _by_authority(accounts: Iterable[Account]) -> Mapping[str | None, tuple[str, ...]]:
+    index: dict[str | None, tuple[str, ...]] = {}
     for account in accounts:
         for each in account.authorities():
             index[each] = (*index.get(each, ()), account.name)

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, get_type_hints
 from urllib.parse import quote
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import TypedDict
 
 from relay.core.job import EMPTY_METADATA, TrackRequest
 from relay.intake.decoding import decode
@@ -20,55 +30,58 @@ METADATA_BYTES_MAX = 16 * 1024
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 Url = Annotated[str, StringConstraints(max_length=2048)]
 MetadataKey = Annotated[str, StringConstraints(max_length=128)]
+Metadata = Annotated[dict[MetadataKey, Any], Field(max_length=METADATA_KEYS_MAX)]
 
 
-class Submission(BaseModel):
+class Submission(TypedDict, total=False):
     """What may stand beside the job's id; null is the same as leaving it out."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    account: str | None = Field(
-        None, description="Name of a configured account. Else the one whose host the url has, else the only one."
-    )
-    metadata: dict[MetadataKey, Any] | None = Field(
-        None,
-        max_length=METADATA_KEYS_MAX,
-        description="Comes back in every event of the job. At most 16 KiB of JSON.",
-    )
-    callback_url: Url | None = Field(None, description="Not available yet: answered with callback_not_allowed.")
+    account: Annotated[
+        str | None,
+        Field(description="Name of a configured account. Else the one whose host the url has, else the only one."),
+    ]
+    metadata: Annotated[
+        Metadata | None,
+        Field(description="Comes back in every event of the job: at most 50 keys, and 16 KiB as JSON."),
+    ]
+    callback_url: Annotated[Url | None, Field(description="Not available yet: answered with callback_not_allowed.")]
 
 
+@with_config(ConfigDict(strict=True, extra="forbid"))
 class Item(Submission):
     """A job by its id."""
 
     id: JobId
 
 
-class JobStatus(BaseModel):
+@with_config(ConfigDict(strict=True, extra="ignore"))
+class JobStatus(TypedDict):
     """Zendesk's job status object. Only the id and the host of the url are read; the url is never called."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
     id: JobId
-    url: Url | None = None
+    url: NotRequired[Url | None]
 
 
+@with_config(ConfigDict(strict=True, extra="ignore"))
 class Reply(Submission):
     """Zendesk's own reply, as it is. What else stands in it is ignored."""
-
-    model_config = ConfigDict(extra="ignore")
 
     job_status: JobStatus
 
 
-class Many(BaseModel):
+@with_config(ConfigDict(strict=True, extra="forbid"))
+class Many(TypedDict):
     """Several jobs: all are accepted, or none."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     # The items are checked one by one, so that every fault of every item can be told
     jobs: Annotated[list[SkipValidation[Item | Reply]], Field(min_length=1, max_length=JOBS_MAX)]
 
+
+ITEM, REPLY, MANY = TypeAdapter(Item), TypeAdapter(Reply), TypeAdapter(Many)
+CHECK_ITEM: Callable[[object], Item] = ITEM.validator.validate_python
+CHECK_REPLY: Callable[[object], Reply] = REPLY.validator.validate_python
+ITEM_NAMES = (*get_type_hints(Item), "job_status")
+MANY_NAMES = tuple(get_type_hints(Many))
 
 Resolve = Callable[[str | None, str | None], str]
 
@@ -86,11 +99,10 @@ def parse(raw: bytes, *, resolve: Resolve, traceparent: str | None = None) -> li
     requests: list[TrackRequest] = []
     found: list[Fault] = []
     for index, item in enumerate(items):
-        model: type[Item | Reply] = Reply if isinstance(item, dict) and "job_status" in item else Item
         try:
-            requests.append(_request(model.model_validate(item), resolve, traceparent))
+            requests.append(_request(item, resolve, traceparent))
         except ValidationError as error:
-            found.extend(faults(error, model, index, prefix.format(index)))
+            found.extend(faults(error, ITEM_NAMES, index, prefix.format(index)))
         except Refused as refused:
             pointer = prefix.format(index) + refused.at
             found.append(Fault(index=index, pointer=pointer, code=refused.code, detail=refused.detail))
@@ -101,11 +113,11 @@ def parse(raw: bytes, *, resolve: Resolve, traceparent: str | None = None) -> li
 
 def _many(body: dict[str, Any]) -> Sequence[Any]:
     try:
-        return Many.model_validate(body).jobs
+        return MANY.validate_python(body)["jobs"]
     except ValidationError as error:
         if any(each["type"] == "too_long" for each in error.errors(include_url=False, include_input=False)):
             raise _too_many(len(body["jobs"])) from None
-        raise invalid(list(faults(error, Many, None, ""))) from None
+        raise invalid(list(faults(error, MANY_NAMES, None, ""))) from None
 
 
 def _too_many(count: int) -> Problem:
@@ -113,15 +125,24 @@ def _too_many(count: int) -> Problem:
     return invalid([Fault(index=None, pointer="/jobs", code=Code.TOO_MANY_JOBS, detail=detail)])
 
 
-def _request(item: Item | Reply, resolve: Resolve, traceparent: str | None) -> TrackRequest:
-    if item.callback_url is not None:
+def _request(item: Any, resolve: Resolve, traceparent: str | None) -> TrackRequest:  # noqa: ANN401 - JSON
+    """Raises ValidationError or Refused. Called a thousand times for one body, hence the validators themselves."""
+    submission: Submission
+    if isinstance(item, dict) and "job_status" in item:
+        submission = reply = CHECK_REPLY(item)
+        status = reply["job_status"]
+        job_id, url = status["id"], status.get("url")
+    else:
+        submission = by_id = CHECK_ITEM(item)
+        job_id, url = by_id["id"], None
+    if submission.get("callback_url") is not None:
         detail = "this relay does not allow callbacks; its configured sinks receive the events"
         raise Refused(Code.CALLBACK_NOT_ALLOWED, "/callback_url", detail)
-    job_id, url = (item.id, None) if isinstance(item, Item) else (item.job_status.id, item.job_status.url)
+    metadata = submission.get("metadata")
     return TrackRequest(
-        account=resolve(item.account, url),
+        account=resolve(submission.get("account"), url),
         id=job_id,
-        metadata=_encoded(item.metadata) if item.metadata else EMPTY_METADATA,
+        metadata=_encoded(metadata) if metadata else EMPTY_METADATA,
         traceparent=traceparent,
     )
 

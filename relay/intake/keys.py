@@ -87,7 +87,7 @@ class Keyring:
 
 
 def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.blake2s(secret.encode("utf-8", "surrogateescape")).digest()
 
 
 def _unauthorized(detail: str, challenge: str) -> Problem:

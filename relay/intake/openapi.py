@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
 import relay
-from relay.intake.bodies import Item, Many, Reply, Submitted
+from relay.intake.bodies import ITEM, MANY, REPLY, Item, Many, Reply, Submitted
 from relay.intake.keys import Scope
 from relay.intake.probes import HealthReport
 from relay.intake.problems import CONTENT_TYPE, ProblemDocument
@@ -32,7 +31,7 @@ class Call:
     problems: Sequence[int] = ()
     scope: Scope | None = None
     query: type[BaseModel] | None = None
-    body: Sequence[type[BaseModel]] = ()
+    body: Sequence[type] = ()
 
 
 JOB = "/v1/jobs/{account}/{id}"
@@ -200,7 +199,11 @@ def _problem(status: int) -> Json:
 
 
 def _schemas() -> Json:
-    models = (Item, Reply, Many, Submitted, JobDetails, JobPage, HealthReport, ProblemDocument)
-    _, schema = models_json_schema([(model, "validation") for model in models], ref_template=SCHEMAS + "{model}")
+    shown = (Submitted, JobDetails, JobPage, HealthReport, ProblemDocument)
+    adapters: list[TypeAdapter[Any]] = [ITEM, REPLY, MANY, *(TypeAdapter(model) for model in shown)]
+    _, schema = TypeAdapter.json_schemas(
+        [(number, "validation", adapter) for number, adapter in enumerate(adapters)],
+        ref_template=SCHEMAS + "{model}",
+    )
     definitions: Json = schema["$defs"]
     return definitions

@@ -78,7 +78,7 @@ def read(model: type[Query], pairs: Iterable[tuple[str, str]]) -> Query:
     try:
         return model.model_validate_strings(given)
     except ValidationError as error:
-        raise invalid(list(faults(error, model, None, None))) from None
+        raise invalid(list(faults(error, tuple(model.model_fields), None, None))) from None
 
 
 def _fault(detail: str) -> Fault:

@@ -20,7 +20,7 @@ async def body_of(request: web.Request, submission: Submission, bounds: Bounds) 
     check_head(request, bounds)
     try:
         if request.content.is_eof():
-            return await _read(request, submission, bounds)
+            return _arrived(request, submission, bounds)
         async with asyncio.timeout(bounds.body_seconds):
             await _invite(request)
             return await _read(request, submission, bounds)
@@ -51,6 +51,15 @@ async def _read(request: web.Request, submission: Submission, bounds: Bounds) ->
     return bytes(body)
 
 
+def _arrived(request: web.Request, submission: Submission, bounds: Bounds) -> bytes:
+    """The body that came with the head, as most do."""
+    body = request.content.read_nowait()
+    submission.hold(len(body))
+    if len(body) > bounds.body_bytes:
+        raise _too_large(bounds)
+    return body
+
+
 def check_head(request: web.Request, bounds: Bounds) -> None:
     """Raises Problem: 400 without a body, 413 when it is announced as too large, 415 when it is not plain JSON."""
     if not request.body_exists:
@@ -79,5 +88,7 @@ def _too_large(bounds: Bounds) -> Problem:
 
 def traceparent_of(request: web.Request) -> str | None:
     """The W3C trace context's `traceparent` where there is exactly one, and it is valid."""
-    values = request.headers.getall("traceparent", ())
-    return values[0] if len(values) == 1 and TRACEPARENT.fullmatch(values[0]) else None
+    value = request.headers.get("traceparent")
+    if value is None or len(request.headers.getall("traceparent")) > 1:
+        return None
+    return value if TRACEPARENT.fullmatch(value) else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from relay.intake.problems import Code, Fault
@@ -13,12 +13,15 @@ FAULTS_MAX = 5  # of one item
 SHOWN_MAX = 64
 
 
-def faults(error: ValidationError, model: type[BaseModel], index: int | None, prefix: str | None) -> Iterator[Fault]:
-    """What is wrong with one object, by place. `prefix`: JSON Pointer to the object; None: it is not in the body."""
+def faults(error: ValidationError, names: Sequence[str], index: int | None, prefix: str | None) -> Iterator[Fault]:
+    """What is wrong with one object, by place.
+
+    `names`: what the object may hold. `prefix`: JSON Pointer to the object; None: it is not in the body.
+    """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     for each in found[:FAULTS_MAX]:
         place = [str(part)[: SHOWN_MAX + 1] for part in each["loc"] if part != "[key]"]
-        detail = f"{'.'.join(part[:SHOWN_MAX] for part in place)}: {_explain(each, model)}".removeprefix(": ")
+        detail = f"{'.'.join(part[:SHOWN_MAX] for part in place)}: {_explain(each, names)}".removeprefix(": ")
         yield Fault(index=index, pointer=_pointer(prefix, place), code=Code.INVALID_FIELD, detail=detail)
 
 
@@ -30,13 +33,13 @@ def _pointer(prefix: str | None, place: Iterable[str]) -> str | None:
     return prefix + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in shown)
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _explain(error: ErrorDetails, names: Sequence[str]) -> str:
     match error["type"]:
         case "extra_forbidden":
-            return unknown(str(error["loc"][-1])[:SHOWN_MAX], tuple(model.model_fields))
+            return unknown(str(error["loc"][-1])[:SHOWN_MAX], tuple(names))
         case "missing":
             return "required"
-        case "model_type":
+        case "dict_type":
             return "must be an object"
         case _:
             return error["msg"][0].lower() + error["msg"][1:]

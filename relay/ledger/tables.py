@@ -55,8 +55,8 @@ SELECT CAST(group_concat(value, char(30)) AS BLOB) FROM (
 LIVE_DELIVERIES = """
 SELECT CAST(group_concat(d.value, char(30)) AS BLOB) FROM (
     SELECT tracked_at, account, id FROM jobs WHERE ended_at IS NULL AND seq > ? ORDER BY seq LIMIT ?
-) AS j
-JOIN deliveries AS d ON d.tracked_at = j.tracked_at AND d.account = j.account AND d.job_id = j.id
+) AS page
+JOIN deliveries AS d ON d.tracked_at = page.tracked_at AND d.account = page.account AND d.job_id = page.id
 """
 FIND = """
 WITH wanted (key_hash, account, id) AS (VALUES :rows)
@@ -98,6 +98,10 @@ NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE sink = ? AND state = 'pendi
 PENDING = "SELECT sink, count(*), min(since) FROM deliveries WHERE state = 'pending' GROUP BY sink"
 DEAD = "SELECT sink, count(*) FROM deliveries WHERE state = 'dead' GROUP BY sink"
 MARKS = "SELECT name, value FROM marks"
+OWNERS_OF_VALUE = """
+SELECT account || '/' || id FROM jobs WHERE CAST(value AS BLOB) = ?1
+UNION SELECT account || '/' || job_id FROM deliveries WHERE CAST(value AS BLOB) = ?1
+"""
 
 ENDED_SCAN_END = """
 SELECT ended_at, seq FROM jobs WHERE ended_at < ? AND (ended_at, seq) > (?, ?)
@@ -176,22 +180,23 @@ def _changes(batch: Batch) -> Iterator[Statement]:
 
 def _gather(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> Sequence[bytes]:
     ((values,),) = connection.execute(sql, parameters).fetchall()
-    return values.split(RECORD_SEPARATOR) if values else ()
+    return () if values is None else values.split(RECORD_SEPARATOR)
 
 
-def _decode(decipher: Callable[[bytes], T], value: bytes) -> T:
+def _decode(connection: sqlite3.Connection, decipher: Callable[[bytes], T], value: bytes) -> T:
     try:
         return decipher(value)
     except Undecipherable as error:
-        raise LedgerUnusable(f"{error}; the row begins with {value[:120]!r}") from error
+        owners = [owner for (owner,) in connection.execute(OWNERS_OF_VALUE, (value,)).fetchall()]
+        raise LedgerUnusable(f"a row of {', '.join(owners) or 'some job'} cannot be read: {error}") from error
 
 
 def _jobs(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Job]:
-    return [_decode(decode, value) for value in _gather(connection, sql, parameters)]
+    return [_decode(connection, decode, value) for value in _gather(connection, sql, parameters)]
 
 
 def _deliveries(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Delivery]:
-    return [_decode(decode_delivery, value) for value in _gather(connection, sql, parameters)]
+    return [_decode(connection, decode_delivery, value) for value in _gather(connection, sql, parameters)]
 
 
 def live(connection: sqlite3.Connection, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
@@ -254,7 +259,10 @@ def _filter(accounts: Collection[str] | None, state: str | None) -> Statement:
 
 def due(connection: sqlite3.Connection, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
     values = iter(_gather(connection, DUE, (sink, now, limit)))
-    return [(_decode(decode_delivery, value), _decode(decode, next(values))) for value in values]
+    return [
+        (_decode(connection, decode_delivery, delivery), _decode(connection, decode, job))
+        for delivery, job in zip(values, values, strict=True)
+    ]
 
 
 def next_due(connection: sqlite3.Connection, sink: str, after: float) -> float | None:

@@ -1,13 +1,13 @@
 """How a job looks from outside: the models that the API description shows, and the rendering."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from relay.core.delivery import Delivery, DeliveryState
+from relay.core.events import timestamp
 from relay.core.job import Job, Outcome
 from relay.core.record import JobView
 
@@ -73,7 +73,7 @@ class JobPage(Shown):
 def details(view: JobView) -> bytes:
     """A `JobDetails`."""
     fields = _summary(view.job)
-    fields["next_poll_at"] = None if view.job.terminal else timestamp(view.next_poll_at)
+    fields["next_poll_at"] = None if view.job.terminal else _time(view.next_poll_at)
     fields["deliveries"] = [_delivery(delivery) for delivery in view.deliveries]
     return orjson.dumps(fields)
 
@@ -83,11 +83,8 @@ def page(jobs: Sequence[Job], cursor: str | None) -> bytes:
     return orjson.dumps({"jobs": [_summary(job) for job in jobs], "cursor": cursor})
 
 
-def timestamp(seconds: float | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds, of seconds since the epoch."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(seconds)
 
 
 def _summary(job: Job) -> dict[str, Any]:
@@ -102,8 +99,8 @@ def _summary(job: Job) -> dict[str, Any]:
         "results_truncated": job.results_truncated,
         "items": {"total": items.total, "succeeded": items.succeeded, "failed": items.failed},
         "sequence": job.sequence,
-        "tracked_at": timestamp(job.tracked_at),
-        "detected_at": timestamp(job.detected_at),
+        "tracked_at": _time(job.tracked_at),
+        "detected_at": _time(job.detected_at),
         "completed_at": job.completed_at,
         "metadata": orjson.Fragment(job.metadata),
     }
@@ -116,7 +113,7 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "state": delivery.state,
         "sequence": delivery.sequence,
         "attempts": delivery.attempts,
-        "next_attempt_at": timestamp(delivery.due_at) if pending else None,
-        "settled_at": timestamp(delivery.settled_at),
+        "next_attempt_at": _time(delivery.due_at) if pending else None,
+        "settled_at": _time(delivery.settled_at),
         "error": delivery.error,
     }

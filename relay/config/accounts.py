@@ -63,7 +63,8 @@ class RefreshTokenAuth(Section):
     refresh_token: Secret
 
 
-Auth = Annotated[BearerAuth | ApiTokenAuth | ClientCredentialsAuth | RefreshTokenAuth, Field(discriminator="kind")]
+OAuth = ClientCredentialsAuth | RefreshTokenAuth
+Auth = Annotated[BearerAuth | ApiTokenAuth | OAuth, Field(discriminator="kind")]
 
 
 class AccountDefaults(Section):

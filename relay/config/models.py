@@ -1,10 +1,11 @@
 """The whole configuration, as the rest of relay gets it: complete, checked, frozen."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from relay.config.accounts import AccountDefaults, Accounts, ClientCredentialsAuth, Polling, RefreshTokenAuth
+from relay.config.accounts import AccountDefaults, Accounts, OAuth, Polling
 from relay.config.kafka import Kafka, KafkaIntake, KafkaLedger
 from relay.config.sections import Section
 from relay.config.server import Server
@@ -84,15 +85,19 @@ class Config(Section):
 
     def unsupported(self) -> tuple[str, ...]:
         """A sentence, beginning with its key, for everything that is configured and that this version cannot serve."""
-        oauth = (ClientCredentialsAuth, RefreshTokenAuth)
-        found = {
-            "accounts_dir": self.accounts_dir is not None,
-            "kafka": self.kafka is not None,
-            "ledger.kind": isinstance(self.ledger, KafkaLedger),
-            "intake.kafka": self.intake.kafka is not None,
-            "callbacks": self.callbacks is not None,
-            "account_defaults.auth.kind": isinstance(self.account_defaults.auth, oauth),
-        }
-        found |= {f"accounts[{i}].auth.kind": isinstance(one.auth, oauth) for i, one in enumerate(self.accounts)}
-        found |= {f"sinks[{i}].kind": isinstance(one, KafkaSink) for i, one in enumerate(self.sinks)}
-        return tuple(f"{key}: is not available in this version" for key, used in found.items() if used)
+        return tuple(f"{key}: is not available in this version" for key, used in self._later() if used)
+
+    def _later(self) -> Iterator[tuple[str, bool]]:
+        """What later versions serve, and whether it is asked for."""
+        yield "accounts_dir", self.accounts_dir is not None
+        yield "account_defaults.auth.kind", isinstance(self.account_defaults.auth, OAuth)
+        for index, account in enumerate(self.accounts):
+            yield f"accounts[{index}].auth.kind", isinstance(account.auth, OAuth)
+        yield "ledger.kind", isinstance(self.ledger, KafkaLedger)
+        yield "kafka", self.kafka is not None
+        yield "intake.kafka", self.intake.kafka is not None
+        for index, sink in enumerate(self.sinks):
+            yield f"sinks[{index}].kind", isinstance(sink, KafkaSink)
+            for key in ("rate_per_second", "proxy", "ca_file", "client_cert_file"):
+                yield f"sinks[{index}].{key}", getattr(sink, key, None) is not None
+        yield "callbacks", self.callbacks is not None

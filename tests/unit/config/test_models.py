@@ -7,7 +7,9 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
         "ledger: {kind: kafka}\n"
         "kafka: {bootstrap_servers: 'kafka:9092, other:9092'}\n"
         "intake: {kafka: {}}\n"
-        "sinks: [{name: console, kind: log}, {name: bus, kind: kafka}]\n"
+        "sinks: [{name: console, kind: log}, {name: bus, kind: kafka}, {name: a, kind: webhook,"
+        " url: https://a.example.com, secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], rate_per_second: 5,"
+        " proxy: http://proxy:3128, ca_file: ca.pem, client_cert_file: client.pem}]\n"
         "callbacks: {allow: [{host: '*.local', secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}]}\n",
         with_account=False,
     )
@@ -16,13 +18,17 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
         [key, "is not available in this version"]
         for key in (
             "accounts_dir",
-            "kafka",
-            "ledger.kind",
-            "intake.kafka",
-            "callbacks",
             "account_defaults.auth.kind",
             "accounts[0].auth.kind",
+            "ledger.kind",
+            "kafka",
+            "intake.kafka",
             "sinks[1].kind",
+            "sinks[2].rate_per_second",
+            "sinks[2].proxy",
+            "sinks[2].ca_file",
+            "sinks[2].client_cert_file",
+            "callbacks",
         )
     ]
 

@@ -24,12 +24,13 @@ from relay.core.job import (
     TrackRequest,
     state_of,
 )
-from relay.core.results import Bound, fit, judge
+from relay.core.results import Bound, fit, judge, total_of
 from relay.errors import Reason
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
 NOT_STARTED = frozenset({PENDING, "queued"})
+OUR_ENDINGS = frozenset({EXPIRED, LOST, DELETED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +74,15 @@ def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> J
     """
     if job.terminal:
         return job
-    if state_of(job_status["status"]).terminal:
+    status = _state_word(job_status)
+    if state_of(status).terminal:
         return _end_as_seen(job, job_status, now, rules)
     kept, truncated = fit(job_status, job.metadata, rules.bound)
-    event = _event_while_running(job, job_status, kept, now)
+    event = _event_while_running(job, status, kept, now)
     if event is not None and event.type is EventType.PROGRESSED and not _is_time(job, now, rules):
         return job  # looked at again by the next poll, which still finds it changed
     if event is None and kept == job.job_status:
         return job
-    status = job_status["status"]
     seen = replace(
         job,
         state=status,
@@ -89,7 +90,7 @@ def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> J
         results_truncated=truncated,
         seen_at=now if job.seen_at is None else job.seen_at,
         queued_at=now if status == "queued" else job.queued_at,
-        items=Items(total=_whole(job_status.get("total"))),
+        items=Items(total=total_of(job_status)),
     )
     return seen if event is None else _with(seen, event)
 
@@ -109,6 +110,12 @@ def give_up(job: Job, now: float) -> Job:
 def delete(job: Job) -> Job:
     """Somebody asked to stop: no event, and invisible from now on."""
     return replace(job, state=DELETED)
+
+
+def _state_word(job_status: dict[str, Any]) -> str:
+    # A word with which only relay ends a job is one more that Zendesk does not document: the job is running.
+    word: str = job_status["status"]
+    return "working" if word in OUR_ENDINGS else word
 
 
 def _end_as_seen(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:
@@ -142,14 +149,12 @@ def _final(job: Job, state: str, reason: Reason | None, now: float) -> Event:
     return _event(job, kind, now, reason=reason)
 
 
-def _event_while_running(job: Job, job_status: dict[str, Any], kept: bytes, now: float) -> Event | None:
-    started = next((event for event in job.events if event.type is EventType.STARTED), None)
-    if started is None:
-        if job_status["status"] in NOT_STARTED:
-            return None
-        return _event(job, EventType.STARTED, now, job_status=kept)
-    last = orjson.loads(job.events[-1].job_status or b"{}")
-    if all(last.get(name) == job_status.get(name) for name in ("status", "progress", "message")):
+def _event_while_running(job: Job, status: str, kept: bytes, now: float) -> Event | None:
+    if not job.events:
+        return None if status in NOT_STARTED else _event(job, EventType.STARTED, now, job_status=kept)
+    # As kept, since a message that had to be cut is no news every time.
+    before, after = orjson.loads(job.events[-1].job_status or b"{}"), orjson.loads(kept)
+    if all(before.get(name) == after.get(name) for name in ("status", "progress", "message")):
         return None
     return _event(job, EventType.PROGRESSED, now, job_status=kept)
 
@@ -178,10 +183,6 @@ def _with(job: Job, event: Event) -> Job:
     if event.type is EventType.PROGRESSED:
         kept = tuple(other for other in kept if other.type is not EventType.PROGRESSED)
     return replace(job, sequence=event.sequence, events=(*kept, event))
-
-
-def _whole(value: Any) -> int | None:  # noqa: ANN401 - JSON
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -217,6 +218,6 @@ def completed_at(message: Any) -> str | None:  # noqa: ANN401 - JSON
             int(part["second"]),
             tzinfo=zone,
         )
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
     except (ValueError, OverflowError):
         return None

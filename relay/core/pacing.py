@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from relay.core.zendesk import RateHeaders
 
 WINDOW_SECONDS = 60.0
+CEILING_WINDOW_SECONDS = 60.5  # requests do not all travel equally fast: a minute of theirs may be shorter than ours
 RETRY_SECONDS_MIN = 1.0
 RETRY_SECONDS_MAX = 60.0
 DENIED_SECONDS_MIN = 10.0
 DENIED_SECONDS_MAX = 300.0
 RATE_LIMITED_SECONDS = 30.0  # a 429 that does not say how long: half a window
 IN_FLIGHT_MAX = 8
+PLAN_LIMITS = (10, 200, 400, 700, 2_500)  # documented requests per minute, for replies that tell only what remains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What relay may take. Requests per minute; `reserve`: part of the limit left to others; `share`: of the rest."""
+    """What relay may take. Requests per minute; `reserve`: part of the limit left to others; `share`: of the rest.
+
+    `floor_requests_per_minute`: taken even where nothing is left above the reserve. With 0, only the one request
+    that finds out how a new window stands.
+    """
 
     max_requests_per_minute: float = 60.0
     reserve: float = 0.25
@@ -30,59 +36,88 @@ class Rate:
 
 
 class Pacer:
-    """The budget of one account in one process, which comes to life at `now` and spends nothing before one gap."""
+    """The budget of one account in one process, which comes to life at `now` and spends nothing before one gap.
+
+    `limit`, `remaining`: of the account, as last told or, where nothing was told, as far as it is known; None before.
+    """
 
     def __init__(self, rate: Rate, now: float) -> None:
         self.rate = rate
         self.limit: int | None = None
         self.remaining: int | None = None
-        self._window_ends = now
+        self._allowance = math.inf  # how many more requests we may send in this window
+        self._window_ends = now  # rather too late than too early
         self._sent_at = now
         self._in_flight = 0
-        self._heard_once = False
+        self._overlapping = False
         self._waits_until = now
         self._stumbles = 0
 
     def next_at(self, now: float) -> float:
         """The earliest moment for one more request; infinity while an answer must come first."""
-        in_flight_max = IN_FLIGHT_MAX if self._heard_once and not self._stumbles else 1
-        if self._in_flight >= in_flight_max:
+        if self._in_flight >= self._in_flight_max(now):
             return math.inf
         return max(self._waits_until, self._sent_at + self._gap(now))
 
+    def _in_flight_max(self, now: float) -> int:
+        # One request alone finds out how things stand: after the start, in each new window, after trouble.
+        finding_out = self._sent_at >= self._window_ends and now >= self._window_ends
+        return 1 if finding_out or self._stumbles else IN_FLIGHT_MAX
+
     def _gap(self, now: float) -> float:
-        gap = WINDOW_SECONDS / self.rate.max_requests_per_minute
-        if self.remaining is None or self.limit is None or now >= self._window_ends:
-            return gap
-        left = self._window_ends - now
-        spare = self.rate.share * (self.remaining - self.rate.reserve * self.limit)
-        floor_gap = WINDOW_SECONDS / self.rate.floor_requests_per_minute
-        wanted = left / spare if spare > 0 else math.inf
-        # The next window brings a new budget; no reason to sleep beyond its start.
-        return max(gap, min(wanted, floor_gap, max(self._window_ends - self._sent_at, 0.0)))
+        ceiling_gap = CEILING_WINDOW_SECONDS / self.rate.max_requests_per_minute
+        floor = self.rate.floor_requests_per_minute
+        return max(ceiling_gap, min(self._budget_gap(now), WINDOW_SECONDS / floor if floor else math.inf))
+
+    def _budget_gap(self, now: float) -> float:
+        if now < self._window_ends:
+            # With less than one to spend, nothing before the next window, which brings a new budget.
+            return (self._window_ends - self._sent_at) / max(self._allowance, 1.0)
+        if self.limit is None:
+            return 0.0
+        return WINDOW_SECONDS / max(self._share_of(self.limit), 1.0)  # as if nobody had used the new window yet
+
+    def _share_of(self, remaining: int) -> float:
+        return self.rate.share * (remaining - self.rate.reserve * (self.limit or 0))
 
     def sent(self, now: float) -> None:
         """A request goes out: counted until the reply tells the truth."""
         self._sent_at = now
+        self._overlapping = self._in_flight > 0
         self._in_flight += 1
+        self._allowance -= 1
         if self.remaining is not None:
             self.remaining = max(self.remaining - 1, 0)
 
     def heard(self, rate: RateHeaders, now: float) -> None:
         """A request ended, with these headers; with none where there was no reply."""
         self._in_flight -= 1
-        self._heard_once = True
+        in_order = not self._overlapping
+        self._overlapping = self._overlapping and self._in_flight > 0
+        self.limit = rate.limit or self.limit
         if rate.remaining is None:
             return
-        # Replies may overtake each other: within a window the lowest number is the newest.
-        same_window = now < self._window_ends and self.remaining is not None and rate.reset_seconds is None
-        jumped_up = self.remaining is not None and rate.remaining > self.remaining + IN_FLIGHT_MAX
-        if rate.reset_seconds is not None:
-            self._window_ends = now + min(rate.reset_seconds, WINDOW_SECONDS)
-        elif not same_window or jumped_up:
-            self._window_ends = now + WINDOW_SECONDS
-        self.remaining = max(rate.remaining - self._in_flight, 0)
-        self.limit = max(rate.remaining, self.limit or 0) if rate.limit is None else rate.limit
+        if rate.limit is None:
+            self.limit = max(self.limit or 0, _plan_limit(rate.remaining))
+        remaining = max(rate.remaining - self._in_flight, 0)
+        # Replies may overtake each other, and within a window less and less remains: the lowest number is the newest.
+        if self.remaining is None or self._is_new_window(rate.reset_seconds, remaining, now, in_order=in_order):
+            self._window_ends = now + _seconds_left(rate.reset_seconds)
+            self.remaining = remaining
+            self._allowance = math.inf
+        else:
+            self.remaining = min(self.remaining, remaining)
+            if rate.reset_seconds:
+                self._window_ends = min(self._window_ends, now + _seconds_left(rate.reset_seconds))
+        self._allowance = min(self._allowance, self._share_of(self.remaining))
+
+    def _is_new_window(self, reset_seconds: float | None, remaining: int, now: float, *, in_order: bool) -> bool:
+        if now >= self._window_ends:
+            return True
+        if reset_seconds:
+            # A reply that was long on its way seems to speak of a later end, but not by as much as half a window.
+            return now + _seconds_left(reset_seconds) > self._window_ends + WINDOW_SECONDS / 2
+        return in_order and self.remaining is not None and remaining > self.remaining
 
     def wait_until(self, moment: float) -> None:
         """No request before this moment, whatever else holds."""
@@ -106,13 +141,21 @@ class Pacer:
         return self._stumble(max(wait, retry_after_seconds or 0.0), now)
 
     def _stumble(self, wait: float, now: float) -> float:
-        self._stumbles += 1
+        # Requests that were underway together fail together: that is one stumble, not eight.
+        if not self._stumbles or now >= self._waits_until:
+            self._stumbles += 1
         self.wait_until(now + wait)
         return self._waits_until
 
-    @property
-    def waits_until(self) -> float:
-        return self._waits_until
+
+def _plan_limit(remaining: int) -> int:
+    """The smallest limit that Zendesk sells of which so much can remain."""
+    return next((limit for limit in PLAN_LIMITS if limit >= remaining), remaining)
+
+
+def _seconds_left(reset_seconds: float | None) -> float:
+    """To the end of the window. The countdown ends with 1, so 0 says as little as nothing: a whole window, then."""
+    return min(reset_seconds or WINDOW_SECONDS, WINDOW_SECONDS)
 
 
 def _backoff(first: float, most: float, stumbles: int, jitter: float) -> float:

@@ -13,9 +13,9 @@ import orjson
 from relay.core.job import Items, Outcome
 
 FAILED_WORDS = frozenset({"failed", "error", "errored", "rejected"})
-TEXT_MAX = 1_000
 ENVELOPE_BYTES = 1_024  # what an event holds besides Zendesk's object and the metadata, rounded up
-JOB_STATUS_BYTES_MIN = 512
+JOB_STATUS_BYTES_MIN = 640  # holds the longest id and status word in any script, and the numbers
+TEXT_CHARACTERS_MAX = 100  # of a text field where everything has to be cut
 
 
 class Results(StrEnum):
@@ -29,7 +29,7 @@ class Results(StrEnum):
 def judge(job_status: dict[str, Any]) -> tuple[Outcome, Items]:
     """Outcome and item counts of a job that Zendesk calls ended. Its word "completed" alone proves nothing."""
     results = job_status.get("results")
-    total = _whole(job_status.get("total"))
+    total = total_of(job_status)
     completed = job_status.get("status") == "completed"
     if isinstance(results, list):
         outcome, items = _judge_list(results, total, rest_went_well=completed)
@@ -68,17 +68,24 @@ def entry_failed(entry: Any) -> bool | None:  # noqa: ANN401 - anything may stan
     """Whether this item went wrong; None where it cannot be told."""
     if not isinstance(entry, dict) or not entry:
         return None
-    if _complains(entry) or entry.get("success") is False:
+    if _complains(entry) or str(entry.get("status", "")).lower() in FAILED_WORDS:
         return True
-    return str(entry.get("status", "")).lower() in FAILED_WORDS
+    match entry.get("success", True):
+        case True:
+            return False
+        case False:
+            return True
+    return None
 
 
 def _complains(entry: dict[str, Any]) -> bool:
     return bool(entry.get("error")) or bool(entry.get("errors"))
 
 
-def _whole(value: Any) -> int | None:  # noqa: ANN401 - anything may stand in a reply
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def total_of(job_status: dict[str, Any]) -> int | None:
+    """How many items the job has; None: Zendesk did not say."""
+    total = job_status.get("total")
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,21 +110,28 @@ def fit(job_status: dict[str, Any], metadata: bytes, bound: Bound) -> tuple[byte
         encoded = orjson.dumps(smaller)
         if len(encoded) <= room:
             return encoded, True
-    return orjson.dumps(_essentials(job_status)), True
+    return _essentials(job_status, room), True
 
 
 def _keep(job_status: dict[str, Any], results: Results) -> dict[str, Any]:
-    if results is Results.FULL or not job_status.get("results"):
+    found = job_status.get("results")
+    if results is Results.FULL or not found:
         return job_status
-    found = job_status["results"]
-    if results is Results.NONE or not isinstance(found, list):
-        return {**job_status, "results": None}
-    return {**job_status, "results": [entry for entry in found if entry_failed(entry) is not False]}
+    if results is Results.ERRORS and isinstance(found, list):
+        return {**job_status, "results": [entry for entry in found if entry_failed(entry) is not False]}
+    if results is Results.ERRORS and entry_failed(found):
+        return job_status
+    return {**job_status, "results": None}
 
 
-def _essentials(job_status: dict[str, Any]) -> dict[str, Any]:
-    def short(value: Any) -> Any:  # noqa: ANN401 - JSON
-        return value[: TEXT_MAX // 10] if isinstance(value, str) else value if isinstance(value, int | float) else None
-
+def _essentials(job_status: dict[str, Any], room: int) -> bytes:
+    """Id, status and numbers, with the texts cut short and, if need be, left out. Fits JOB_STATUS_BYTES_MIN."""
     names = ("id", "job_type", "url", "total", "progress", "status", "message")
-    return {name: short(job_status[name]) for name in names if name in job_status} | {"results": None}
+    kept = {name: job_status[name] for name in names if isinstance(job_status.get(name), str | int | float)}
+    kept["results"] = None
+    for name in ("message", "job_type", "url"):
+        kept[name] = kept[name][:TEXT_CHARACTERS_MAX] if isinstance(kept.get(name), str) else None
+    for name in ("url", "job_type", "message"):
+        if len(orjson.dumps(kept)) > room:
+            del kept[name]
+    return orjson.dumps(kept)

@@ -3,8 +3,10 @@
 Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -18,6 +20,8 @@ IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 abo
 STATUS_WORD_MAX = 64
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # after a day there is nothing left to ask for
 DETAIL_MAX = 200
+NESTING_MAX = 254  # orjson writes no deeper than that, but reads deeper
+RECORD_NOT_FOUND = frozenset({"recordnotfound", "notfound"})
 
 
 class Endpoint(StrEnum):
@@ -66,7 +70,8 @@ class RateHeaders:
 
 
 NO_RATE = RateHeaders()
-_NOTHING: Mapping[str, dict[str, Any]] = MappingProxyType({})
+_Found = Mapping[str, dict[str, Any]]
+_NOTHING: _Found = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ class Reply:
     `found`: Zendesk's objects by id, only ids that were asked for; may hold some even where `reason` is INCOMPLETE.
     """
 
-    found: Mapping[str, dict[str, Any]] = field(default_factory=lambda: _NOTHING)
+    found: _Found = field(default_factory=lambda: _NOTHING)
     reason: Reason | None = None
     detail: str = ""
     retry_after_seconds: float | None = None
@@ -125,10 +130,11 @@ def _is_record_not_found(body: bytes) -> bool:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(answer, dict) and "notfound" in str(answer.get("error", "")).lower().replace(" ", "")
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return isinstance(error, str) and error.lower().replace(" ", "") in RECORD_NOT_FOUND
 
 
-def _decipher_body(request: Request, body: bytes) -> tuple[Mapping[str, dict[str, Any]], Reason | None, str]:
+def _decipher_body(request: Request, body: bytes) -> tuple[_Found, Reason | None, str]:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -138,6 +144,8 @@ def _decipher_body(request: Request, body: bytes) -> tuple[Mapping[str, dict[str
     listed = answer.get("job_statuses") if request.endpoint is Endpoint.SHOW_MANY else _single(answer)
     if not isinstance(listed, list):
         return _NOTHING, Reason.UNREADABLE, f"no job statuses in it: {_excerpt(body)}"
+    if body.count(b"[") + body.count(b"{") > NESTING_MAX:  # else it cannot be nested deeper
+        listed = [entry if _is_writable(entry) else None for entry in listed]
     return _match(request, answer, listed)
 
 
@@ -146,34 +154,41 @@ def _single(answer: dict[str, Any]) -> list[Any]:
     return [answer.get("job_status", answer)]
 
 
-def _match(
-    request: Request, answer: dict[str, Any], listed: list[Any]
-) -> tuple[Mapping[str, dict[str, Any]], Reason | None, str]:
+def _match(request: Request, answer: dict[str, Any], listed: list[Any]) -> tuple[_Found, Reason | None, str]:
     found: dict[str, dict[str, Any]] = {}
     try:
         for entry in listed:
             # The common case first: every reply of every poll passes here.
             if 0 < len(entry["status"]) <= STATUS_WORD_MAX and entry["status"].__class__ is str:
                 found[entry["id"]] = entry
-    except (TypeError, KeyError, IndexError):
+    except (TypeError, KeyError):
         found = {entry["id"]: entry for entry in listed if _is_status(entry)}
     strangers = found.keys() - set(request.ids)
     for stranger in strangers:
         del found[stranger]
     if strangers:
-        return (
-            found,
-            Reason.INCOMPLETE,
-            f"it speaks of jobs nobody asked for, such as {str(min(map(str, strangers)))[:DETAIL_MAX]}",
-        )
+        example = min(map(str, strangers))[:DETAIL_MAX]
+        return found, Reason.INCOMPLETE, f"it speaks of jobs that nobody asked for, such as {example}"
     if len(found) != len(listed) and not all(map(_is_status, listed)):
         return found, Reason.INCOMPLETE, "an entry without id or status"
-    if request.endpoint is Endpoint.SHOW and not found:
-        return found, Reason.UNREADABLE, "no job status in it"
-    count = answer.get("count")
-    if (isinstance(count, int) and count > len(listed)) or answer.get("next_page"):
+    if request.endpoint is Endpoint.SHOW_MANY and _is_page(answer, len(listed)):
         return found, Reason.INCOMPLETE, "one page of several"
     return found, None, ""
+
+
+def _is_page(answer: dict[str, Any], entries: int) -> bool:
+    """By the offset or the cursor kind of pagination, or by a `count` of other than what is here."""
+    meta = answer.get("meta")
+    more = answer.get("next_page") or (isinstance(meta, dict) and meta.get("has_more"))
+    return bool(more) or answer.get("count", entries) != entries
+
+
+def _is_writable(entry: Any) -> bool:  # noqa: ANN401 - anything may stand in a reply
+    try:
+        orjson.dumps(entry)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_status(entry: Any) -> bool:  # noqa: ANN401 - anything may stand in a reply
@@ -223,11 +238,12 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
             return None
         theirs = _moment(headers.get("date", ""))
         seconds = moment - (now if theirs is None else theirs)
-    return min(seconds, RETRY_AFTER_SECONDS_MAX) if seconds > 0 else 0.0  # 0 also for "nan"
+    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX) if math.isfinite(seconds) else None
 
 
 def _moment(date: str) -> float | None:
     try:
-        return parsedate_to_datetime(date).timestamp()
+        moment = parsedate_to_datetime(date)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 SLEW = 0.1  # how much faster or slower than real time the wall clock may run while it approaches a changed system clock
@@ -24,26 +25,31 @@ class SystemClock:
     """Real time. A system clock that is set while the service runs is approached by slewing, as NTP does.
 
     So a wall clock that jumps by a day neither expires every job nor sends every waiting delivery at once.
+    `system`, `monotonic`: where the time comes from, in seconds.
     """
 
-    def __init__(self) -> None:
-        self._now = time.time()
-        self._read_at = time.monotonic()
+    def __init__(
+        self, *, system: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._system = system
+        self._monotonic = monotonic
+        self._now = system()
+        self._read_at = monotonic()
 
     def now(self) -> float:
-        ticks = time.monotonic()
+        ticks = self._monotonic()
         elapsed = ticks - self._read_at
         self._read_at = ticks
         self._now += elapsed
-        lag = time.time() - self._now
+        lag = self._system() - self._now
         self._now += max(-SLEW * elapsed, min(SLEW * elapsed, lag))
         return self._now
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self._monotonic()
 
     def system(self) -> float:
-        return time.time()
+        return self._system()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -20,9 +20,11 @@ class Health:
 
     def live(self) -> Sequence[str]:
         """Why the process should be restarted. An outage of disk, Zendesk or sinks is no reason: loops go on."""
+        if self.draining:
+            return []
         now = self._monotonic()
         stalled = sorted(loop for loop, at in self._beats.items() if now - at > STALLED_SECONDS)
-        return () if self.draining else [f"{loop} has made no progress for {STALLED_SECONDS:.0f} s" for loop in stalled]
+        return [f"{loop} has made no progress for {STALLED_SECONDS:.0f} s" for loop in stalled]
 
     def ready(self) -> Sequence[str]:
         """Why no requests should be sent here for now."""

@@ -1,5 +1,6 @@
 """Structured logs on standard output: JSON lines for machines, readable ones for a person at a terminal."""
 
+import json
 import logging
 import sys
 from typing import Any, TextIO
@@ -10,21 +11,16 @@ import structlog
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(*, style: str, level: str, stream: TextIO = sys.stdout) -> Any:  # noqa: ANN401 - structlog's own type
+def configure(*, style: str, level: str, stream: TextIO | None = None) -> Any:  # noqa: ANN401 - structlog's own type
     """A logger. `style`: json or console; json turns to console where a person looks on. `level`: see LEVELS."""
+    stream = sys.stdout if stream is None else stream
     readable = style == "console" or stream.isatty()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
-        if readable
-        else structlog.processors.JSONRenderer(serializer=lambda value, **_: orjson.dumps(value, default=str).decode())
-    )
     logger = structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable),
-            structlog.processors.format_exc_info,
-            renderer,
+            *(_console(colors=stream.isatty()) if readable else _json()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )
@@ -32,12 +28,34 @@ def configure(*, style: str, level: str, stream: TextIO = sys.stdout) -> Any:  #
     return logger
 
 
+def _console(*, colors: bool) -> list[Any]:
+    return [
+        structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback)
+    ]
+
+
+def _json() -> list[Any]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
+
+
+def _dumps(value: Any, **_: Any) -> str:  # noqa: ANN401 - structlog's own signature
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # a whole number above 64 bits, a lone surrogate: no reason to lose the line
+        return json.dumps(value, default=str)
+
+
 class _Bridge(logging.Handler):
-    """What libraries have to say at warning level and above goes the same way, one line each."""
+    """What libraries have to say at warning level and above goes the same way, with its traceback."""
 
     def __init__(self, logger: Any) -> None:  # noqa: ANN401 - structlog's own type
         super().__init__(logging.WARNING)
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logger.warning("library.warned", logger=record.name, message=record.getMessage())
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # a library whose arguments do not fit its text
+            message = str(record.msg)
+        say = self._logger.error if record.levelno >= logging.ERROR else self._logger.warning
+        say("library.warned", logger=record.name, message=message, exc_info=record.exc_info)

@@ -1,6 +1,8 @@
 """The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -9,6 +11,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -22,26 +25,33 @@ from relay.core.standing import AccountStanding, Standing
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 NETWORK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 LAG = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3_600)
-ALL_ACCOUNTS = "all"  # the label's value where very many accounts would make too many series
+
+_Values = dict[tuple[str, ...], float]
+_Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 class Metrics:
-    """Counters and histograms that the rooms feed; `page` adds the gauges of the moment."""
+    """Counters and histograms that the rooms feed; `page` adds the gauges of the moment.
+
+    `account_label`: False leaves it out, for so many accounts that it would make too many series.
+    """
 
     def __init__(self, *, account_label: bool = True) -> None:
+        # Time stamps of creation would double the series, and nobody asks for them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._account_label = account_label
+        self._account = ("account",) if account_label else ()
         self._gauges = _Gauges(self._account)
         self.registry.register(self._gauges)
         for process in (ProcessCollector, PlatformCollector, GCCollector):
             process(registry=self.registry)
         self._intake_jobs = self._counter("relay_intake_jobs", "Jobs handed in", "source", "result")
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
-        self._requests = self._counter("relay_zendesk_requests", "Requests to Zendesk", "account", "outcome")
+        self._requests = self._counter("relay_zendesk_requests", "Requests to Zendesk", *self._account, "outcome")
         self._request_seconds = self._histogram("relay_zendesk_request_seconds", "Requests to Zendesk", NETWORK)
-        self._rate_wait = self._counter("relay_rate_wait_seconds", "Polls held up by the rate budget", "account")
+        self._rate_wait = self._counter("relay_rate_wait_seconds", "Polls held up by the rate budget", *self._account)
         self._lag = self._histogram(
-            "relay_detection_lag_seconds", "Zendesk's stated completion to our seeing it", LAG, "account"
+            "relay_detection_lag_seconds", "Zendesk's stated completion to our seeing it", LAG, *self._account
         )
         self._events = self._counter("relay_events", "Events recorded", "type", "outcome")
         self._deliveries = self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome")
@@ -62,17 +72,17 @@ class Metrics:
         self._intake_ack.observe(seconds)
 
     def request(self, account: str, outcome: str, seconds: float) -> None:
-        self._requests.labels(self._account(account), outcome).inc()
+        _series(self._requests, *_account_value(self._account, account), outcome).inc()
         self._request_seconds.observe(seconds)
 
     def rate_waited(self, account: str, seconds: float) -> None:
-        self._rate_wait.labels(self._account(account)).inc(seconds)
+        _series(self._rate_wait, *_account_value(self._account, account)).inc(seconds)
 
     def event(self, kind: str, outcome: str) -> None:
         self._events.labels(kind, outcome).inc()
 
     def detected(self, account: str, lag_seconds: float) -> None:
-        self._lag.labels(self._account(account)).observe(lag_seconds)
+        _series(self._lag, *_account_value(self._account, account)).observe(lag_seconds)
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:
         self._deliveries.labels(sink, outcome).inc()
@@ -88,9 +98,6 @@ class Metrics:
     def config_reloaded(self, *, successful: bool) -> None:
         self._gauges.reload_successful = successful
 
-    def _account(self, name: str) -> str:
-        return name if self._account_label else ALL_ACCOUNTS
-
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
@@ -101,7 +108,7 @@ class Metrics:
 class _Gauges(Collector):
     """What is true now, told from a `Standing`."""
 
-    def __init__(self, account: Callable[[str], str]) -> None:
+    def __init__(self, account: tuple[str, ...]) -> None:
         self._account = account
         self.standing = Standing()
         self.reload_successful = True
@@ -116,37 +123,49 @@ class _Gauges(Collector):
         yield from _sinks(self.standing.backlog, self.standing.now)
 
     def _jobs(self) -> Iterable[Metric]:
-        counts: dict[tuple[str, ...], float] = {}
+        counts: _Values = {}
         for (account, state), count in self.standing.jobs.items():
-            key = (self._account(account), state)
+            key = (*_account_value(self._account, account), state)
             counts[key] = counts.get(key, 0.0) + count
-        yield _gauge("relay_jobs_tracked", "Live jobs", counts, "account", "state")
+        yield _gauge("relay_jobs_tracked", "Live jobs", counts, *self._account, "state")
 
     def _accounts(self, accounts: Iterable[AccountStanding]) -> Iterable[Metric]:
-        limit: dict[tuple[str, ...], float] = {}
-        remaining: dict[tuple[str, ...], float] = {}
-        paused: dict[tuple[str, ...], float] = {}
-        stale: dict[tuple[str, ...], float] = {}
-        risk: dict[tuple[str, ...], float] = {}
+        limit: _Values = {}
+        remaining: _Values = {}
+        paused: _Values = {}
+        stale: _Values = {}
+        risk: _Values = {}
         for one in accounts:
-            name = self._account(one.name)
+            key = _account_value(self._account, one.name)
+            # Without the account label: the lowest limit and remainder, and the worst of the rest.
             if one.limit is not None:
-                limit[name,] = one.limit
+                limit[key] = min(limit.get(key, math.inf), one.limit)
             if one.remaining is not None:
-                remaining[name,] = one.remaining
+                remaining[key] = min(remaining.get(key, math.inf), one.remaining)
             if one.trouble is not None:
-                paused[name, one.trouble] = paused.get((name, one.trouble), 0.0) + 1.0
-            stale[name,] = max(stale.get((name,), 0.0), one.stale_seconds)
-            risk[name,] = risk.get((name,), 0.0) + one.at_risk
-        yield _gauge("relay_zendesk_rate_limit", "Requests per minute, as told", limit, "account")
-        yield _gauge("relay_zendesk_rate_remaining", "Left in this minute, as told", remaining, "account")
-        yield _gauge("relay_account_paused", "1 while the account stands still", paused, "account", "reason")
-        yield _gauge("relay_staleness_seconds", "Since the longest unseen job was seen", stale, "account")
-        yield _gauge("relay_expiry_risk_jobs", "Near expiry and not seen lately", risk, "account")
+                paused[*key, one.trouble] = paused.get((*key, one.trouble), 0.0) + 1.0
+            stale[key] = max(stale.get(key, 0.0), one.stale_seconds)
+            risk[key] = risk.get(key, 0.0) + one.at_risk
+        label = self._account
+        yield _gauge("relay_zendesk_rate_limit", "Requests per minute, as told", limit, *label)
+        yield _gauge("relay_zendesk_rate_remaining", "Left in this minute, as told", remaining, *label)
+        yield _gauge("relay_account_paused", "Accounts that stand still", paused, *label, "reason")
+        yield _gauge("relay_staleness_seconds", "Since the longest unseen job was seen", stale, *label)
+        yield _gauge("relay_expiry_risk_jobs", "Near expiry and not seen lately", risk, *label)
+
+
+def _account_value(label: tuple[str, ...], account: str) -> tuple[str, ...]:
+    """The label's value, nothing where the label is off."""
+    return (account,) if label else ()
+
+
+def _series(metric: _Metric, *values: str) -> _Metric:
+    """One series of the metric; the metric itself where it has no labels."""
+    return metric.labels(*values) if values else metric
 
 
 def _sinks(rows: Mapping[str, Backlog], now: float) -> Iterable[Metric]:
-    oldest: dict[tuple[str, ...], float] = {
+    oldest: _Values = {
         (sink,): 0.0 if one.oldest_pending_since is None else max(0.0, now - one.oldest_pending_since)
         for sink, one in rows.items()
     }
@@ -156,7 +175,7 @@ def _sinks(rows: Mapping[str, Backlog], now: float) -> Iterable[Metric]:
     yield _gauge("relay_sink_state", "1 for the present state", {(k, "active"): 1.0 for k in rows}, "sink", "state")
 
 
-def _gauge(name: str, text: str, values: dict[tuple[str, ...], float], *labels: str) -> Metric:
+def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
     family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in values.items():
         family.add_metric(list(key), value)

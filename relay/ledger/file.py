@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from relay.errors import LedgerUnusable
-from relay.ledger.faults import DAMAGED, NOT_A_LEDGER, describe, explain
+from relay.ledger.faults import DAMAGED, NOT_A_LEDGER
 from relay.ledger.schema import APPLICATION_ID, SQLITE_VERSION_MIN, migrate
 
 HEADER_BYTES = 100
@@ -35,20 +35,19 @@ class FileLock:
     """A lock beside the ledger, with its owner's process id in it. The system lifts it however the process ends."""
 
     def __init__(self, ledger: Path) -> None:
-        self._ledger = ledger
+        self._path = ledger.with_name(ledger.name + ".lock")
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
         """Raises LedgerUnusable: somebody has it; OSError: the folder cannot be used."""
-        path = self._ledger.with_name(self._ledger.name + ".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             text = f"another relay has it open (process {holder}): stop that one, or use another ledger.path"
-            raise LedgerUnusable(describe(self._ledger, text)) from error
+            raise LedgerUnusable(text) from error
         self._descriptor = descriptor
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -59,16 +58,28 @@ class FileLock:
             self._descriptor = None
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """The connection to the ledger at `path`, which is created if nothing or nothing but an empty file is there.
+def inspect(path: Path) -> None:
+    """Create the file if there is none, readable for its owner only; refuse one without a ledger's header.
 
-    Raises LedgerUnusable or OSError: it cannot be read and written, is damaged, is something else, or is a newer
-    relay's. A file that is not ours is not even opened by SQLite, which might write to it.
+    Done without SQLite, which may write to a file when it opens it. Raises LedgerUnusable or OSError.
     """
-    if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
-        needed = ".".join(map(str, SQLITE_VERSION_MIN))
-        raise LedgerUnusable(f"Python's SQLite is {sqlite3.sqlite_version}, relay needs {needed} or newer")
-    _inspect(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        header = os.read(descriptor, HEADER_BYTES)
+    finally:
+        os.close(descriptor)
+    if not header:
+        return
+    ours = len(header) == HEADER_BYTES and int.from_bytes(header[68:72], "big") == APPLICATION_ID
+    if not (ours and header.startswith(MAGIC)):
+        raise LedgerUnusable(NOT_A_LEDGER)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The connection to the ledger at `path`, a file that passed `inspect`. An empty one gets its tables.
+
+    Raises LedgerUnusable: it is damaged or a newer relay's; sqlite3.Error: it cannot be read and written.
+    """
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
@@ -79,30 +90,16 @@ def open_database(path: Path) -> sqlite3.Connection:
     )
     try:
         _prepare(connection, path)
-    except sqlite3.Error as error:
+    except BaseException:
         connection.close()
-        raise LedgerUnusable(explain(path, error)) from error
-    except LedgerUnusable as error:
-        connection.close()
-        raise LedgerUnusable(describe(path, str(error))) from error
+        raise
     return connection
 
 
-def _inspect(path: Path) -> None:
-    """Create the file if there is none, readable for its owner only; refuse one without a ledger's header."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        header = os.read(descriptor, HEADER_BYTES)
-    finally:
-        os.close(descriptor)
-    if not header:
-        return
-    ours = len(header) == HEADER_BYTES and int.from_bytes(header[68:72], "big") == APPLICATION_ID
-    if not (ours and header.startswith(MAGIC)):
-        raise LedgerUnusable(describe(path, NOT_A_LEDGER))
-
-
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
+        needed = ".".join(map(str, SQLITE_VERSION_MIN))
+        raise LedgerUnusable(f"Python's SQLite is {sqlite3.sqlite_version}, relay needs {needed} or newer")
     for setting in SETTINGS:
         connection.execute(setting)
     _check(connection, path)

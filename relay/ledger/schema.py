@@ -8,9 +8,11 @@ retention. Values are JSON (core.job.encode, rows.encode_delivery); the other co
 import sqlite3
 
 from relay.errors import LedgerUnusable
+from relay.ledger.faults import DAMAGED
 
 APPLICATION_ID = 0x524C4159  # "RLAY", in the file's header
 SQLITE_VERSION_MIN = (3, 35, 0)
+TABLES = frozenset({"jobs", "deliveries", "marks"})
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -59,7 +61,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file to the newest schema, in one transaction. Writes even without need, as a proof that it can.
 
-    Raises LedgerUnusable: a newer relay has been here.
+    Raises LedgerUnusable: a newer relay has been here, or tables are missing.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     newest = len(MIGRATIONS)
@@ -73,3 +75,6 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {newest}")
     connection.execute("COMMIT")
+    missing = TABLES.difference(name for (name,) in connection.execute("SELECT name FROM sqlite_schema"))
+    if missing:
+        raise LedgerUnusable(f"{DAMAGED} (no table {', '.join(sorted(missing))})")

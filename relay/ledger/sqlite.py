@@ -14,7 +14,7 @@ from relay.core.record import Backlog, Batch, Retention
 from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger import tables
 from relay.ledger.faults import describe, explain, fault
-from relay.ledger.file import FileLock, open_database
+from relay.ledger.file import FileLock, connect, inspect
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,10 +111,13 @@ class SqliteLedger:
 
     def _open(self) -> None:
         try:
+            inspect(self._path)
             self._lock.acquire()
-            self._connection = open_database(self._path)
-        except OSError as error:
+            self._connection = connect(self._path)
+        except (OSError, sqlite3.Error) as error:
             raise LedgerUnusable(explain(self._path, error)) from error
+        except LedgerUnusable as error:
+            raise LedgerUnusable(describe(self._path, str(error))) from error
 
     def _close(self) -> None:
         if self._connection is not None:

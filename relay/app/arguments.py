@@ -116,7 +116,9 @@ exit code with --wait: 0 if all succeeded, 1 if any did not (partially failed in
     command.add_argument("ids", nargs="+", metavar="ID", help="a job's id; - reads ids from standard input")
     command.add_argument("--account", metavar="NAME", help="whose jobs they are; needed where there are several")
     command.add_argument("--wait", action="store_true", help="show their progress until they have ended")
-    command.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="give up after so long (default: never)")
+    command.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, help="with --wait: give up after so long (default: never)"
+    )
     default = environ.get("RELAY_URL") or "http://127.0.0.1:8080"
     text = f"the running relay (here: {default}; set by RELAY_URL)"
     command.add_argument("--url", type=_url, default=default, help=text)

@@ -1,0 +1,1 @@
+"""What `relay track` does at a running relay: hand jobs in, look at them until they end, show both."""

@@ -34,8 +34,8 @@ class Probes:
         return _report(self._health.live())
 
     async def ready(self, _: web.Request) -> web.Response:
-        faults = self._health.ready()
-        return _report([*faults, "draining"] if self._gate.draining else faults)
+        closed = ["draining"] if self._gate.draining else []
+        return _report(self._health.ready() or closed)
 
     async def metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=await self._metrics(), headers=METRICS)

@@ -27,7 +27,7 @@ BY_SQLITE_CODE = {
     sqlite3.SQLITE_NOTADB: NOT_A_LEDGER,
     sqlite3.SQLITE_BUSY: "another program has it open: close that program",
     sqlite3.SQLITE_IOERR: "the disk reports an error: check the disk and the system's log",
-    sqlite3.SQLITE_CONSTRAINT: "a delivery belongs to a job that the ledger does not hold",
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: "a delivery belongs to a job that the ledger does not hold",
 }
 BY_ERRNO = {
     errno.ENOSPC: FULL,
@@ -47,7 +47,8 @@ def explain(path: Path, error: sqlite3.Error | OSError) -> str:
         return describe(path, BY_ERRNO.get(error.errno or 0, "it cannot be used"), os.strerror(error.errno or 0))
     code = getattr(error, "sqlite_errorcode", 0)  # errors of the Python module itself have none
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return describe(path, BY_SQLITE_CODE.get(code & 0xFF, "it cannot be used"), f"{name}: {error}")
+    what = BY_SQLITE_CODE.get(code) or BY_SQLITE_CODE.get(code & 0xFF) or "it cannot be used"
+    return describe(path, what, f"{name}: {error}")
 
 
 def describe(path: Path, what: str, cause: str | None = None) -> str:

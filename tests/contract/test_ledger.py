@@ -233,7 +233,9 @@ class TestLive:
     async def test_pages_hold_every_job_once_with_its_deliveries(self, ledger, limit):
         jobs = [job(f"{n:02}", tracked_at=100.0 - n % 5, account=f"acme-{n % 3}") for n in range(50)]
         await record(ledger, *jobs, *(owed(one, sink) for one in jobs[::2] for sink in ("s", "orders")))
-        await record(ledger, *(ended(one.id, at=150.0, account=one.account, tracked_at=one.tracked_at) for one in jobs[:9]))
+        await record(
+            ledger, *(ended(one.id, at=150.0, account=one.account, tracked_at=one.tracked_at) for one in jobs[:9])
+        )
         rows = await all_live(ledger, limit)
         assert rows == {one: [owed(one, "orders"), owed(one, "s")] if one in jobs[::2] else [] for one in jobs[9:]}
 
@@ -286,7 +288,10 @@ class TestDeliveries:
         jobs = [job(f"{n}") for n in range(5)]
         due_at = [30.0, 10.0, 20.0, 40.0, 10.0]
         rows = [owed(one, due_at=at, since=50.0 - n) for n, (one, at) in enumerate(zip(jobs, due_at, strict=True))]
-        settled = [owed(jobs[0], "done", state=DELIVERED, settled_at=1.0), owed(jobs[1], "dead", state=DEAD, settled_at=1.0)]
+        settled = [
+            owed(jobs[0], "done", state=DELIVERED, settled_at=1.0),
+            owed(jobs[1], "dead", state=DEAD, settled_at=1.0),
+        ]
         await record(ledger, *jobs, *rows, *settled, owed(jobs[0], "other", due_at=0.0))
         assert [one.id for _, one in await ledger.due("orders", 30.0, 10)] == ["4", "1", "2", "0"]
         assert await ledger.due("orders", 30.0, 2) == [(rows[4], jobs[4]), (rows[1], jobs[1])]
@@ -380,7 +385,11 @@ class TestForget:
         assert [await ledger.forget(FORGET_ALL, 2) for _ in range(4)] == [2, 2, 1, 0]
 
 
-accounts, names, sinks = st.sampled_from(["acme", "b"]), st.sampled_from(["1", "2", "3", "é"]), st.sampled_from(["s", "t"])
+accounts, names, sinks = (
+    st.sampled_from(["acme", "b"]),
+    st.sampled_from(["1", "2", "3", "é"]),
+    st.sampled_from(["s", "t"]),
+)
 times = st.sampled_from([0.1, 1.0, 2.5, 3.0, 1_700_000_000.123])
 states = st.sampled_from(["pending", "working", "completed", "lost", DELETED, "odd word"])
 jobs = st.builds(

@@ -1,0 +1,108 @@
+"""What the SQLite ledger costs: against bytes that are only written and synced, and beside an event loop that is busy.
+
+Run as a script; prints ratios. Ids are random, as Zendesk's are, which is the hard case for an index.
+"""
+
+import asyncio
+import gc
+import os
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+
+from relay.core.job import Job, encode
+from relay.core.record import Batch
+from relay.ledger.sqlite import SqliteLedger
+
+ROWS = 50_000
+BATCHES = 200
+
+
+def make_jobs(count: int, tracked_at: float) -> list[Job]:
+    chance = random.Random(tracked_at)
+    return [
+        Job(
+            account=f"acme-{n % 10}",
+            id=f"V3-{chance.getrandbits(128):032x}",
+            tracked_at=tracked_at,
+            metadata=b'{"order":"12345678"}',
+        )
+        for n in range(count)
+    ]
+
+
+def floor(path: Path, batches: Sequence[Sequence[Job]]) -> float:
+    """Jobs per second if all there were to do is to encode them, append them to a file and sync it."""
+    began = time.perf_counter()
+    with path.open("wb", buffering=0) as file:
+        for batch in batches:
+            file.write(b"".join(encode(job) for job in batch))
+            os.fdatasync(file.fileno())
+    return sum(map(len, batches)) / (time.perf_counter() - began)
+
+
+async def commits(ledger: SqliteLedger, batches: Sequence[Sequence[Job]]) -> float:
+    began = time.perf_counter()
+    for batch in batches:
+        await ledger.commit(Batch(jobs=batch))
+    return sum(map(len, batches)) / (time.perf_counter() - began)
+
+
+async def spin() -> None:
+    """A busy loop: JSON goes to and fro between sockets, as in a service all day."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        while True:
+            await loop.sock_sendall(ours, orjson.dumps({"numbers": [n * 2 for n in range(200)]}))
+            orjson.loads(await loop.sock_recv(theirs, 65_536))
+            await asyncio.sleep(0)
+
+
+async def beside_a_busy_loop(measure: Callable[[], asyncio.Future[float]]) -> float:
+    busy = asyncio.create_task(spin())
+    await asyncio.sleep(0.1)
+    try:
+        return await measure()
+    finally:
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+
+
+async def load(ledger: SqliteLedger) -> float:
+    """Live jobs per second, read and decoded, without the garbage collector, which a start can do without."""
+    count, after = 0, None
+    gc.disable()
+    began = time.perf_counter()
+    while page := await ledger.live(after, 5_000):
+        count += len(page)
+        after = page[-1][0]
+    seconds = time.perf_counter() - began
+    gc.enable()
+    return count / seconds
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        ledger = SqliteLedger(Path(folder) / "relay.db")
+        await ledger.open()
+        for size in (1, 100, 1_000):
+            count = min(BATCHES, ROWS // size)
+            batches = [make_jobs(size, size + n / 1024) for n in range(3 * count)]
+            bare = floor(Path(folder) / "floor", batches[:count])
+            idle = await commits(ledger, batches[count : 2 * count])
+            busy = await beside_a_busy_loop(lambda: commits(ledger, batches[2 * count :]))  # noqa: B023 - awaited here
+            print(f"commit of {size:5}: {idle:9,.0f} jobs/s, {idle / bare:.2f} of write and sync; busy {busy:9,.0f}")
+        print(f"live              : {await load(ledger):9,.0f} jobs/s")
+        await ledger.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

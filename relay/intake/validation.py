@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from relay.intake.problems import Code, Fault
 
-FAULTS_MAX = 5  # of one item
+FAULTS_MAX = 3  # of one object; a body may hold a thousand of them
+COUNTED_MAX = 50
 SHOWN_MAX = 64
 
 
@@ -18,6 +19,10 @@ def faults(error: ValidationError, names: Sequence[str], index: int | None, pref
 
     `names`: what the object may hold. `prefix`: JSON Pointer to the object; None: it is not in the body.
     """
+    if error.error_count() > COUNTED_MAX:  # to look at each would hold up everybody else
+        detail = f"{error.error_count()} faults in one object; allowed: {', '.join(names)}"
+        yield Fault(index=index, pointer=prefix, code=Code.INVALID_FIELD, detail=detail)
+        return
     found = error.errors(include_url=False, include_context=False, include_input=False)
     for each in found[:FAULTS_MAX]:
         place = [str(part)[: SHOWN_MAX + 1] for part in each["loc"] if part != "[key]"]

@@ -161,8 +161,9 @@ def test_a_thousand_jobs_are_taken_and_not_one_more():
 
 
 def test_the_answer_to_a_flood_of_faults_is_bounded():
-    flood = {"jobs": [{f"{n}-{'k' * 60}": 1 for n in range(1000)} for _ in range(10)]}
+    flood = {"jobs": [{f"{n}-{'k' * 60}": 1 for n in range(999)} for _ in range(10)]}
     assert len(refused(flood).document()) < 20_000
+    assert "1000 faults in one object" in refused(flood).faults[0].detail
     flood = {"jobs": [{"metadata": 1, "account": 1, "a": 1, "b": 1, "c": 1} for _ in range(JOBS_MAX)]}
     assert len(refused(flood).document()) < 1024 * 1024
 

@@ -7,6 +7,7 @@ All times are monotonic seconds; what must survive a restart is the end of a wai
 
 import math
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from relay.core.zendesk import RateHeaders
 
@@ -100,24 +101,28 @@ class Pacer:
         if rate.limit is None:
             self.limit = max(self.limit or 0, _plan_limit(rate.remaining))
         remaining = max(rate.remaining - self._in_flight, 0)
-        # Replies may overtake each other, and within a window less and less remains: the lowest number is the newest.
-        if self.remaining is None or self._is_new_window(rate.reset_seconds, remaining, now, in_order=in_order):
-            self._window_ends = now + _seconds_left(rate.reset_seconds)
-            self.remaining = remaining
-            self._allowance = math.inf
-        else:
-            self.remaining = min(self.remaining, remaining)
-            if rate.reset_seconds:
+        match self._window_of(rate.reset_seconds, remaining, now, in_order=in_order):
+            case _Window.NEXT:
+                self.remaining = remaining
+                self._window_ends = now + _seconds_left(rate.reset_seconds)
+                self._allowance = self._share_of(remaining)
+            case _Window.THIS:
+                # Within a window less and less remains: the lowest number is the newest.
+                self.remaining = remaining if self.remaining is None else min(self.remaining, remaining)
                 self._window_ends = min(self._window_ends, now + _seconds_left(rate.reset_seconds))
-        self._allowance = min(self._allowance, self._share_of(self.remaining))
+                self._allowance = min(self._allowance, self._share_of(self.remaining))
 
-    def _is_new_window(self, reset_seconds: float | None, remaining: int, now: float, *, in_order: bool) -> bool:
-        if now >= self._window_ends:
-            return True
-        if reset_seconds:
-            # A reply that was long on its way seems to speak of a later end, but not by as much as half a window.
-            return now + _seconds_left(reset_seconds) > self._window_ends + WINDOW_SECONDS / 2
-        return in_order and self.remaining is not None and remaining > self.remaining
+    def _window_of(self, reset_seconds: float | None, remaining: int, now: float, *, in_order: bool) -> "_Window":
+        """Which window a reply speaks of: replies may overtake each other, also from one window to the next."""
+        over = now >= self._window_ends
+        # A reply that was long on its way seems to speak of a later end, but not by as much as half a window.
+        distance = now + _seconds_left(reset_seconds) - self._window_ends if reset_seconds else 0.0
+        if self.remaining is None or distance > WINDOW_SECONDS / 2:
+            return _Window.NEXT
+        if in_order:
+            jumped_up = not reset_seconds and remaining > self.remaining
+            return _Window.NEXT if over or jumped_up else _Window.THIS
+        return _Window.EARLIER if over or distance < -WINDOW_SECONDS / 2 else _Window.THIS
 
     def wait_until(self, moment: float) -> None:
         """No request before this moment, whatever else holds."""
@@ -146,6 +151,14 @@ class Pacer:
             self._stumbles += 1
         self.wait_until(now + wait)
         return self._waits_until
+
+
+class _Window(Enum):
+    """Seen from the newest that is known."""
+
+    EARLIER = auto()
+    THIS = auto()
+    NEXT = auto()
 
 
 def _plan_limit(remaining: int) -> int:

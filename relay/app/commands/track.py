@@ -77,7 +77,7 @@ def _told(jobs: Sequence[Tracked]) -> int:
 
 async def _wait(client: Client, jobs: Sequence[Tracked], timeout_seconds: float | None) -> int:
     out, notices = console(), console(errors=True)
-    every_seconds = BAR_SECONDS if out.is_terminal else LINE_SECONDS
+    every_seconds = BAR_SECONDS if out.is_interactive else LINE_SECONDS
     with Display(jobs, out, notices) as display:
         try:
             async with asyncio.timeout(timeout_seconds):

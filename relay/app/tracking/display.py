@@ -68,7 +68,7 @@ class Display:
             auto_refresh=False,
             transient=True,
             expand=True,
-            disable=not out.is_terminal,
+            disable=not out.is_interactive,
         )
         self._whole = self._progress.add_task("all jobs", total=len(jobs), state="ended", visible=len(jobs) > 1)
         self._bars: dict[Tracked, TaskID] = {}

@@ -1,8 +1,14 @@
+import asyncio
+
 import pytest
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from relay.intake.receiving import JSON_TYPE, traceparent_of
+from relay.intake.gate import Bounds, Gate, Submission
+from relay.intake.problems import Code, Problem
+from relay.intake.receiving import JSON_TYPE, body_of, traceparent_of
 
 VALID = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -55,3 +61,13 @@ def test_a_valid_trace_context_is_carried():
 )
 def test_any_other_trace_context_is_left_out(values):
     assert traceparent(*values) is None
+
+
+async def test_a_body_that_breaks_off_is_the_clients_fault():
+    loop = asyncio.get_running_loop()
+    payload = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    request = make_mocked_request("POST", "/v1/jobs", headers={"Content-Type": "application/json"}, payload=payload)
+    payload.set_exception(web.RequestPayloadError("400, bad chunk"))
+    with Submission(Gate(Bounds())) as submission, pytest.raises(Problem) as caught:
+        await body_of(request, submission, Bounds())
+    assert (caught.value.status, caught.value.code) == (400, Code.INVALID_JSON)

@@ -23,11 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(command, arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, ExceptionGroup) as error:
+        if not _is_broken_pipe(error):
+            raise
         # Whoever read our output has seen enough. Python flushes once more at its end, and that must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code
+
+
+def _is_broken_pipe(error: BrokenPipeError | ExceptionGroup[Exception]) -> bool:
+    return isinstance(error, BrokenPipeError) or error.split(BrokenPipeError)[1] is None
 
 
 def _run(command: str, arguments: dict[str, object]) -> int:

@@ -1,5 +1,7 @@
 """What commands write to: a terminal a person looks at, or a stream that another program reads."""
 
+import os
+import signal
 import sys
 
 from rich.console import Console
@@ -20,9 +22,18 @@ COLOURS = {
 """What every command paints its outcomes and results with."""
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on, as behind `| head`: end quietly, and in order where a signal is waited for."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            raise SystemExit(1)
+        signal.raise_signal(signal.SIGTERM)
+
+
 def console(*, errors: bool = False) -> Console:
     """Standard output, or standard error. What is printed is taken as it is: no markup, no guesses at colours."""
-    return Console(file=sys.stderr if errors else sys.stdout, highlight=False, markup=False, emoji=False)
+    return _Output(file=sys.stderr if errors else sys.stdout, highlight=False, markup=False, emoji=False)
 
 
 def say(to: Console, *parts: str | tuple[str, str]) -> None:

@@ -1,28 +1,12 @@
 """`relay simulate`: a Zendesk stand-in on a port, until a signal ends it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
 
 from relay.app import process
 from relay.app.terminal import console, say
 from relay.config.addresses import ListenAddress
 from relay.errors import ConfigError
 from relay.simulator import SCENARIOS, Scenario, Simulator, combine, serve
-
-TOLD: Mapping[str, str] = MappingProxyType(
-    {
-        "calm": "every job succeeds, after 3 to 20 seconds (the default)",
-        "demo": "most jobs succeed, some partly, a few fail",
-        "mixed": "every fate a job can have, killed and stuck included",
-        "fast": "jobs end within a second; no limits worth mentioning",
-        "slow": "jobs take minutes",
-        "busy": "other integrations use up most of the rate limit",
-        "limited": "429 at every third look, with Retry-After",
-        "flaky": "5xx, resets, broken bodies, delays",
-        "forgetful": "fresh jobs answer 404 for a while, some vanish for good",
-        "unauthorized": "401 for ten seconds, soon after the start",
-    }
-)
 
 STARTED = """\
 a Zendesk stand-in listens on {url}   (Ctrl-C ends it)
@@ -47,7 +31,7 @@ def run(*, host: str, port: int, scenarios: Sequence[str], seed: int, token: str
     """Raises ConfigError: an unknown scenario, or an address that is taken."""
     if only_list:
         for name in SCENARIOS:
-            say(console(), f"{name:<14}{TOLD[name]}")
+            say(console(), name)
         return 0
     simulator = Simulator(seed=seed, scenario=chosen(scenarios), token=token)
     # A token that was given is the user's secret and stays unsaid.

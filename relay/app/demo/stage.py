@@ -16,9 +16,9 @@ from relay.app.commands.secret import fresh_secret
 from relay.app.service import Service, running
 from relay.config import load
 from relay.core.signing import Secret
+from relay.core.zendesk import Endpoint
 from relay.ops.logging import configure
 from relay.simulator import SCENARIOS, Simulator, serve
-from relay.simulator.api import READS
 from relay.sinks.receive import receiver_application
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 RELAY_PORT, SIMULATOR_PORT, RECEIVER_PORT = 8080, 8090, 8085  # others are taken where these are in use
 CEILING = 120
+POLLS = frozenset(Endpoint)
 
 CONFIG = """\
 # What `relay demo` runs: a configuration as `relay serve` takes it. RELAY_DATA is this folder.
@@ -62,7 +63,7 @@ class Stage:
     def asked(self, since: float = 0.0) -> int:
         """How many requests for job statuses reached the stand-in since then (seconds since the epoch)."""
         recent = takewhile(lambda record: record.at >= since, reversed(self.simulator.requests))
-        return sum(record.call in READS for record in recent)
+        return sum(record.call in POLLS for record in recent)
 
 
 @asynccontextmanager

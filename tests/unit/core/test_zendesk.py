@@ -133,10 +133,9 @@ class TestIncomplete:
         reply = reply_to(MANY, {"job_statuses": wide})
         assert (reply.reason, len(reply.found)) == (None, 3)
 
-    @pytest.mark.parametrize("cut", [0, 1, 20, -1])
-    def test_a_truncated_body_is_unreadable(self, cut):
+    def test_a_truncated_body_is_unreadable_wherever_it_ends(self):
         whole = orjson.dumps({"job_statuses": [status(job_id) for job_id in ASKED]})
-        assert reply_to(MANY, whole[:cut]).reason is Reason.UNREADABLE
+        assert {reply_to(MANY, whole[:cut]).reason for cut in range(len(whole))} == {Reason.UNREADABLE}
 
     @pytest.mark.parametrize(
         "body",
@@ -154,13 +153,6 @@ class TestIncomplete:
     def test_what_is_no_list_of_statuses_is_unreadable(self, body):
         reply = reply_to(MANY, body)
         assert (reply.reason, reply.found) == (Reason.UNREADABLE, {})
-
-    @given(st.lists(st.integers(0, 400), max_size=3))
-    def test_no_truncation_of_a_reply_is_ever_complete(self, cuts):
-        whole = orjson.dumps({"job_statuses": [status(job_id) for job_id in ASKED], "count": 3})
-        for cut in cuts:
-            if cut < len(whole):
-                assert reply_to(MANY, whole[:cut]).reason is not None
 
 
 THROTTLED = {
@@ -336,10 +328,10 @@ HEADERS = st.dictionaries(
 
 
 @given(st.sampled_from([MANY, ONE]), st.sampled_from([200, 404, 429]) | st.integers(0, 999), HEADERS, BODIES)
-def test_whatever_comes_back_ends_as_a_reply_about_ids_that_were_asked_for(request, code, headers, body):
+def test_whatever_comes_back_ends_as_a_reply_about_ids_that_were_asked_for(asked, code, headers, body):
     """What is found can be read, and can be written again, as the ledger will have to."""
-    reply = decipher(request, Response(status=code, headers=headers, body=body), NOW)
-    assert reply.found.keys() <= set(request.ids)
+    reply = decipher(asked, Response(status=code, headers=headers, body=body), NOW)
+    assert reply.found.keys() <= set(asked.ids)
     for job_id, job_status in reply.found.items():
         assert job_status["id"] == job_id
         assert 0 < len(job_status["status"]) <= STATUS_WORD_MAX

@@ -31,10 +31,14 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One GET. `path` is relative to the account's base_url and encoded (ids hold no character that needs it)."""
+    """One GET. `path` is relative to the account's base_url and encoded (ids hold no character that needs it).
+
+    `access_token`: signs it; None: what signs every request of the account does.
+    """
 
     endpoint: Endpoint
     ids: Sequence[str]
+    access_token: str | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -97,14 +101,15 @@ def decipher(request: Request, response: Response | NoResponse, now: float) -> R
         found, reason, detail = _decipher_body(request, response.body)
         return Reply(found=found, reason=reason, detail=detail, rate=rate)
     return Reply(
-        reason=_refusal(response),
+        reason=refusal(response),
         detail=f"HTTP {response.status}: {_excerpt(response.body)}",
         retry_after_seconds=retry_after_seconds(response.headers, now),
         rate=rate,
     )
 
 
-def _refusal(response: Response) -> Reason:
+def refusal(response: Response) -> Reason:
+    """Why a response of any status but 200 says no."""
     match response.status:
         case 401:
             return Reason.UNAUTHORIZED

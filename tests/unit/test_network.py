@@ -6,7 +6,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from relay.errors import Reason
-from relay.network import AddressRefusedError, describe, reason_of
+from relay.network import FAILURES, AddressRefusedError, describe, reason_of
 
 KEY = ConnectionKey(
     host="example.test", port=443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
@@ -35,7 +35,8 @@ KEY = ConnectionKey(
         (UnicodeError("label too long"), Reason.CONNECT),
     ],
 )
-def test_every_failure_has_its_reason(error, reason):
+def test_every_failure_is_caught_and_has_its_reason(error, reason):
+    assert isinstance(error, FAILURES)
     assert reason_of(error) is reason
 
 
@@ -45,3 +46,18 @@ def test_every_failure_has_its_reason(error, reason):
 )
 def test_what_is_said_of_a_failure_does_not_hold_the_url(error):
     assert "s3cret" not in describe(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (aiohttp.ClientConnectorError(KEY, AddressRefusedError("10.0.0.1 is private")), "10.0.0.1 is private"),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "reset by peer"), "reset by peer"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "refused"),
+        (aiohttp.ServerDisconnectedError(), "ServerDisconnectedError: Server disconnected"),
+        (TimeoutError(), "TimeoutError"),
+        (aiohttp.ClientPayloadError("of https://example.test/s3cret"), "ClientPayloadError"),
+    ],
+)
+def test_a_failure_is_described_in_words(error, said):
+    assert describe(error) == said

@@ -58,14 +58,15 @@ class Pacer:
         """The earliest moment for one more request; infinity while an answer must come first."""
         if self._in_flight >= self._in_flight_max(now):
             return math.inf
-        return max(self._waits_until, self._sent_at + self._gap(now))
+        return max(self._waits_until, self._sent_at + self.gap(now))
 
     def _in_flight_max(self, now: float) -> int:
         # One request alone finds out how things stand: after the start, in each new window, after trouble.
         finding_out = self._sent_at >= self._window_ends and now >= self._window_ends
         return 1 if finding_out or self._stumbles else IN_FLIGHT_MAX
 
-    def _gap(self, now: float) -> float:
+    def gap(self, now: float) -> float:
+        """Seconds between two requests, as the budget stands."""
         ceiling_gap = CEILING_WINDOW_SECONDS / self.rate.max_requests_per_minute
         floor = self.rate.floor_requests_per_minute
         return max(ceiling_gap, min(self._budget_gap(now), WINDOW_SECONDS / floor if floor else math.inf))

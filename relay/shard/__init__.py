@@ -10,8 +10,8 @@ from random import Random
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView, Retention
-from relay.core.schedule import Watch
 from relay.core.standing import AccountStanding
+from relay.core.watch import Watch
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.courier import Courier
 from relay.shard.intents import End, Track, Untrack

@@ -11,7 +11,7 @@ from relay.core.delivery import Attempt, Delivery, Schedule, Subscription, owe, 
 from relay.core.job import DELETED, Job, JobKey, TrackRequest
 from relay.core.observe import Rules, delete, expire, give_up, observe, track, track_again
 from relay.core.record import Batch
-from relay.core.schedule import Watch
+from relay.core.watch import Watch
 from relay.shard.live import Live
 
 
@@ -247,10 +247,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Record a named value; None removes it."""
+    """Record a named value, which may be a secret; None removes it."""
 
     name: str
-    value: bytes | None
+    value: bytes | None = field(repr=False)
     weight: int = 1
     keys: Sequence[JobKey] = field(default=())
 

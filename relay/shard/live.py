@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from relay.core.delivery import Delivery
 from relay.core.job import STATES, Job, JobKey
-from relay.core.schedule import Watch
+from relay.core.watch import Watch
 
 
 class Live:

@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from relay.core.agenda import Agenda
 from relay.core.pacing import Pacer
-from relay.core.schedule import Agenda, Poll, Roster, Watch
+from relay.core.schedule import Poll, Roster
+from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Reply, decipher
 from relay.errors import Reason, Unavailable
 from relay.shard.intents import End, Note, Observe
@@ -31,7 +33,8 @@ class Post:
         self.waited_until = now
 
     def next_at(self, now: float) -> float:
-        return max(self.roster.next_at(now), self.pacer.next_at(now))
+        allowed_at = self.pacer.next_at(now)
+        return allowed_at if allowed_at == math.inf else self.roster.next_at(allowed_at, self.pacer.gap(now))
 
 
 class Poller:
@@ -58,7 +61,7 @@ class Poller:
         """A job to look at. One of an account that is not configured waits until it is, or until it expires."""
         post = self.posts.get(watch.job.account)
         if post is not None:
-            post.roster.add(watch)
+            post.roster.add(watch, self._around.clock.monotonic(), self._around.clock.now())
             self._set(post)
 
     def resume(self, marks: Mapping[str, bytes]) -> None:
@@ -105,8 +108,8 @@ class Poller:
         allowed_at = post.pacer.next_at(now)
         if allowed_at > now:
             self._count_wait(post, now, allowed_at)
-        elif post.roster.next_at(now) <= now:
-            poll = post.roster.take(now)
+        elif post.roster.next_at(now, gap := post.pacer.gap(now)) <= now:
+            poll = post.roster.take(now, gap)
             if poll is not None:
                 post.pacer.sent(now)
                 requests.create_task(self._ask(post, poll))
@@ -162,6 +165,7 @@ class Poller:
             # Compared as bytes: the common case, nothing new, costs no more than that.
             if orjson.dumps(job_status) != watch.job.job_status:
                 changed.append((watch, job_status))
+                post.roster.told(watch, job_status, now)
             looked(watch, now)
         if changed:
             await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))

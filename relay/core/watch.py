@@ -1,0 +1,49 @@
+"""A live job in memory. All times are monotonic seconds."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from relay.core.delivery import Delivery
+from relay.core.job import Job
+from relay.core.rule import NO_FORECAST
+
+NOTHING_OWED: Mapping[str, Delivery] = MappingProxyType({})  # shared: most live jobs owe nothing
+
+
+class Watch:
+    """A job's committed row, and when it was looked at. The only thing in the core that changes in place.
+
+    `asked_at`: when a request last held it, whatever came of it; `looked_at`: when a reply last told about it, if only
+    that it is not there; both -inf before the first. `absent_since`, `misses`: since when there is no sign of it, and
+    in how many complete replies it has been missing. `alone`: Zendesk refuses shared requests that hold this id.
+    `tracked_at`: as the row says, but monotonic; `queued_at`: when it was last known to wait for its turn; `work_left`:
+    as in the rule. `deliveries`: what is owed or was settled for the job's events so far, by sink.
+    """
+
+    __slots__ = (
+        "absent_since",
+        "alone",
+        "asked_at",
+        "deliveries",
+        "ended",
+        "job",
+        "looked_at",
+        "misses",
+        "queued_at",
+        "tracked_at",
+        "work_left",
+    )
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.deliveries: Mapping[str, Delivery] = NOTHING_OWED
+        self.asked_at = -math.inf
+        self.looked_at = -math.inf
+        self.absent_since = math.inf
+        self.tracked_at = math.inf
+        self.queued_at = math.inf
+        self.work_left = NO_FORECAST
+        self.misses = 0
+        self.alone = False
+        self.ended = False

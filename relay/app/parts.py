@@ -7,7 +7,7 @@ import aiohttp
 
 from relay.config import Config
 from relay.config.accounts import Account as AccountSection
-from relay.config.accounts import ApiTokenAuth, BearerAuth
+from relay.config.accounts import ApiTokenAuth, BearerAuth, ClientCredentialsAuth, RefreshTokenAuth
 from relay.config.accounts import Polling as PollingSection
 from relay.config.models import SqliteLedger
 from relay.config.server import Server
@@ -20,6 +20,7 @@ from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.core.results import Bound, Results
 from relay.core.signing import Secret
+from relay.core.tokens import ClientCredentials, Grant, RefreshToken
 from relay.core.webhook import Webhook
 from relay.errors import ConfigError
 from relay.intake.accounts import Account as KnownAccount
@@ -56,11 +57,12 @@ def account(section: AccountSection, session: aiohttp.ClientSession) -> Account:
         ),
         polling=_polling(section.polling),
         zendesk=Transport(peer(section), session),
+        grant=grant(section),
     )
 
 
 def peer(section: AccountSection) -> Peer:
-    """Raises ConfigError: a CA file that cannot be used, or a way to sign in that this version does not know."""
+    """Raises ConfigError: a CA file that cannot be used."""
     return Peer(
         base_url=section.base_url,
         authorization=_authorization(section),
@@ -70,13 +72,28 @@ def peer(section: AccountSection) -> Peer:
     )
 
 
-def _authorization(section: AccountSection) -> str:
+def _authorization(section: AccountSection) -> str | None:
+    """What signs every request; None: see `grant`."""
     match section.auth:
         case BearerAuth(token=token):
             return bearer(token.get_secret_value())
         case ApiTokenAuth(email=email, token=token):
             return api_token(email, token.get_secret_value())
-    raise ConfigError(f"account {section.name}: auth.kind {section.auth.kind} is not available in this version")
+    return None
+
+
+def grant(section: AccountSection) -> Grant | None:
+    """What tokens are asked for with; None: see `_authorization`."""
+    match section.auth:
+        case ClientCredentialsAuth(client_id=client, client_secret=secret, scope=scope):
+            return ClientCredentials(client_id=client, client_secret=secret.get_secret_value(), scope=scope)
+        case RefreshTokenAuth(client_id=client, client_secret=secret, refresh_token=token):
+            return RefreshToken(
+                client_id=client,
+                client_secret=secret.get_secret_value(),
+                refresh_token=token.get_secret_value(),
+            )
+    return None
 
 
 def _tls(section: AccountSection) -> ssl.SSLContext | None:

@@ -63,8 +63,7 @@ class RefreshTokenAuth(Section):
     refresh_token: Secret
 
 
-OAuth = ClientCredentialsAuth | RefreshTokenAuth
-Auth = Annotated[BearerAuth | ApiTokenAuth | OAuth, Field(discriminator="kind")]
+Auth = Annotated[BearerAuth | ApiTokenAuth | ClientCredentialsAuth | RefreshTokenAuth, Field(discriminator="kind")]
 
 
 class AccountDefaults(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from relay.config.accounts import AccountDefaults, Accounts, OAuth, Polling
+from relay.config.accounts import AccountDefaults, Accounts, Polling
 from relay.config.kafka import Kafka, KafkaIntake, KafkaLedger
 from relay.config.sections import Section
 from relay.config.server import Server
@@ -90,9 +90,6 @@ class Config(Section):
     def _later(self) -> Iterator[tuple[str, bool]]:
         """What later versions serve, and whether it is asked for."""
         yield "accounts_dir", self.accounts_dir is not None
-        yield "account_defaults.auth.kind", isinstance(self.account_defaults.auth, OAuth)
-        for index, account in enumerate(self.accounts):
-            yield f"accounts[{index}].auth.kind", isinstance(account.auth, OAuth)
         yield "ledger.kind", isinstance(self.ledger, KafkaLedger)
         yield "kafka", self.kafka is not None
         yield "intake.kafka", self.intake.kafka is not None

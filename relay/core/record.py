@@ -11,13 +11,14 @@ from relay.core.job import Job
 class Batch:
     """Changes that become durable together or not at all. A row replaces the one with the same key.
 
-    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values; None removes one.
+    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values, secrets among them; None
+    removes one.
     """
 
     jobs: Sequence[Job] = ()
     deliveries: Sequence[Delivery] = ()
     forgotten: Sequence[Job] = ()
-    marks: Mapping[str, bytes | None] = field(default_factory=dict)
+    marks: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

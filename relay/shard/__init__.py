@@ -96,6 +96,7 @@ class Shard:
 
     async def drain(self) -> None:
         """Stop polling, let attempts underway end, record what was accepted. Bounded, idempotent, safe before `run`."""
+        await self.poller.stop(DRAIN_SECONDS)
         for task in self._watching:
             task.cancel()
         for courier in self._couriers.values():

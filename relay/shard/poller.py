@@ -2,20 +2,24 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import orjson
 
 from relay.core.agenda import Agenda
+from relay.core.credentials import Credentials
 from relay.core.pacing import Pacer
 from relay.core.schedule import Poll, Roster
 from relay.core.watch import Watch
-from relay.core.zendesk import Endpoint, Reply, decipher
+from relay.core.zendesk import Endpoint, Reply, Request, decipher
 from relay.errors import Reason, Unavailable
 from relay.shard.intents import End, Note, Observe
 from relay.shard.ports import Account, Settings, Surroundings
+from relay.shard.renewal import TOKEN_MARK, Renewal
 from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
@@ -23,18 +27,37 @@ WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wal
 
 
 class Post:
-    """One account as the poll loop sees it. `trouble`: why it stands still, None while it does not."""
+    """One account as the poll loop sees it. `trouble`: why it stands still, None while it does not.
+
+    `credentials`: None where no token needs to be asked for. `renewal`: asks for one; nothing else is sent meanwhile.
+    `again`: what was turned away for the sake of an outdated token, and goes first.
+    """
 
     def __init__(self, account: Account, now: float) -> None:
         self.account = account
         self.roster = Roster(account.polling.fresh_within_seconds, account.polling.lost_after_seconds)
         self.pacer = Pacer(account.rate, now)
+        self.credentials = None if account.grant is None else Credentials(account.grant)
+        self.renewal: asyncio.Task[None] | None = None
+        self.again: deque[Poll] = deque()
         self.trouble: Reason | None = None
         self.waited_until = now
 
     def next_at(self, now: float) -> float:
-        allowed_at = self.pacer.next_at(now)
-        return allowed_at if allowed_at == math.inf else self.roster.next_at(allowed_at, self.pacer.gap(now))
+        allowed_at = math.inf if self.renewal else self.pacer.next_at(now)
+        if allowed_at == math.inf or self.again:
+            return allowed_at
+        return self.roster.next_at(allowed_at, self.pacer.gap(now))
+
+    def take(self, now: float) -> Poll | None:
+        """The next poll, if one is worth sending now."""
+        while self.again:
+            poll = self.again.popleft()
+            watches = tuple(watch for watch in poll.watches if not watch.ended)
+            if watches:
+                return replace(poll, watches=watches)
+        gap = self.pacer.gap(now)
+        return self.roster.take(now, gap) if self.roster.next_at(now, gap) <= now else None
 
 
 class Poller:
@@ -53,6 +76,8 @@ class Poller:
         self._settings = settings
         self._around = surroundings
         self._random = random
+        self._renewal = Renewal(writer=writer, surroundings=surroundings)
+        self._stopping = False
         self._agenda = Agenda()
         self._wake = asyncio.Event()
         self._sleeps_until = math.inf
@@ -65,11 +90,15 @@ class Poller:
             self._set(post)
 
     def resume(self, marks: Mapping[str, bytes]) -> None:
-        """Honour the waits that an earlier process was told."""
+        """Honour the waits that an earlier process was told, and go on with its tokens."""
+        now, wall = self._around.clock.monotonic(), self._around.clock.now()
         for name, post in self.posts.items():
             until = marks.get(WAIT_MARK + name)
             if until is not None:
-                post.pacer.wait_until(self._around.clock.monotonic() + float(until) - self._around.clock.now())
+                post.pacer.wait_until(now + float(until) - wall)
+            pair = marks.get(TOKEN_MARK + name)
+            if pair is not None and post.credentials is not None:
+                post.credentials.restore(pair, now, wall)
 
     def next_poll_at(self, account: str) -> float | None:
         """When the account's next request is expected, wall clock."""
@@ -78,9 +107,16 @@ class Poller:
             return None
         return self._around.clock.now() + max(0.0, moment - self._around.clock.monotonic())
 
+    async def stop(self, seconds: float) -> None:
+        """Send nothing more. A token that is underway is waited for, since the one that it replaces may be dead."""
+        self._stopping = True
+        renewals = [post.renewal for post in self.posts.values() if post.renewal is not None]
+        if renewals:
+            await asyncio.wait(renewals, timeout=seconds)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as requests:
-            while True:
+            while not self._stopping:
                 self._around.beat("poller")
                 await self._pause()
                 if not self._writer.healthy.is_set():
@@ -108,11 +144,26 @@ class Poller:
         allowed_at = post.pacer.next_at(now)
         if allowed_at > now:
             self._count_wait(post, now, allowed_at)
-        elif post.roster.next_at(now, gap := post.pacer.gap(now)) <= now:
-            poll = post.roster.take(now, gap)
-            if poll is not None:
-                post.pacer.sent(now)
-                requests.create_task(self._ask(post, poll))
+        elif post.next_at(now) <= now and not self._stopping:
+            self._send(post, now, requests)
+        self._set(post)
+
+    def _send(self, post: Post, now: float, requests: asyncio.TaskGroup) -> None:
+        """What the account is allowed now: its token where it needs one, or else a poll."""
+        if post.credentials is not None and post.credentials.is_needed(now):
+            post.renewal = requests.create_task(self._renew(post, post.credentials))
+            return
+        poll = post.take(now)
+        if poll is not None:
+            post.pacer.sent(now)
+            request = poll.request if post.credentials is None else post.credentials.sign(poll.request)
+            requests.create_task(self._ask(post, poll, request))
+
+    async def _renew(self, post: Post, credentials: Credentials) -> None:
+        refusal = await self._renewal.renew(post.account, credentials, post.pacer)
+        post.renewal = None
+        if refusal is not None:
+            await self._stand_still(post, refusal, self._around.clock.monotonic())
         self._set(post)
 
     def _count_wait(self, post: Post, now: float, until: float) -> None:
@@ -120,15 +171,18 @@ class Poller:
             self._around.metrics.rate_waited(post.account.name, until - max(now, post.waited_until))
             post.waited_until = until
 
-    async def _ask(self, post: Post, poll: Poll) -> None:
+    async def _ask(self, post: Post, poll: Poll, request: Request) -> None:
         clock = self._around.clock
         began = clock.monotonic()
-        response = await post.account.zendesk.get(poll.request)
-        reply = decipher(poll.request, response, clock.now())
+        response = await post.account.zendesk.get(request)
+        reply = decipher(request, response, clock.now())
         ended = clock.monotonic()
         post.pacer.heard(reply.rate, ended)
         self._around.metrics.request(post.account.name, reply.reason or "ok", ended - began)
-        await self.apply(post, poll, reply)
+        if post.credentials is not None and post.credentials.heard(request.access_token, reply.reason):
+            post.again.append(poll)
+        else:
+            await self.apply(post, poll, reply)
         self._set(post)
 
     async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:

@@ -10,6 +10,7 @@ from relay.core.job import Cursor, Job, JobKey
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.core.record import Batch, Retention
+from relay.core.tokens import Grant, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 
 
@@ -23,6 +24,9 @@ class Clock(Protocol):
 class Zendesk(Protocol):
     async def get(self, request: Request) -> Response | NoResponse:
         """One request to one account. Raises nothing but cancellation."""
+
+    async def post(self, request: TokenRequest) -> Response | NoResponse:
+        """Ask for an access token; only of accounts that have a grant. Raises nothing but cancellation."""
 
 
 class Sink(Protocol):
@@ -96,13 +100,14 @@ class Polling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`source`: the CloudEvents source of its jobs' events."""
+    """`source`: the CloudEvents source of its jobs' events. `grant`: None: no token needs to be asked for."""
 
     name: str
     source: str
     rate: Rate
     polling: Polling
     zendesk: Zendesk
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

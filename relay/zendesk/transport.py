@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from relay import __version__
+from relay.core.tokens import TOKEN_PATH, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 from relay.errors import Reason
 from relay.network import FAILURES, describe, reason_of
@@ -19,10 +20,13 @@ KEEP_ALIVE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Where an account lives and how to reach it. `authorization`: the header's value; never printed."""
+    """Where an account lives and how to reach it. `authorization`: the header's value; never printed.
+
+    `authorization` None: each request brings the access token that signs it.
+    """
 
     base_url: str
-    authorization: str = field(repr=False)
+    authorization: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
@@ -59,26 +63,43 @@ class Transport:
             "accept": "application/json",
             "user-agent": f"relay/{__version__}",
             **peer.headers,
-            "authorization": peer.authorization,
         }
+        self._signed = self._headers if peer.authorization is None else self._sign(peer.authorization)
 
     async def get(self, request: Request) -> Response | NoResponse:
-        """The whole answer, or why there is none. Redirects are not followed: they would carry the credentials."""
+        """The whole answer, or why there is none."""
+        token = request.access_token
+        return await self._send("GET", request.path, self._signed if token is None else self._sign(bearer(token)))
+
+    async def post(self, request: TokenRequest) -> Response | NoResponse:
+        """As `get`. Nothing signs it but its body."""
+        headers = {**self._headers, "content-type": "application/json"}
+        return await self._send("POST", TOKEN_PATH, headers, request.body)
+
+    def _sign(self, authorization: str) -> Mapping[str, str]:
+        return {**self._headers, "authorization": authorization}
+
+    async def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Response | NoResponse:
+        # Redirects are not followed: they would carry the credentials.
         try:
-            async with self._session.get(
-                self._peer.base_url + request.path,
-                headers=self._headers,
+            async with self._session.request(
+                method,
+                self._peer.base_url + path,
+                headers=headers,
+                data=body,
                 allow_redirects=False,
                 proxy=self._peer.proxy,
                 ssl=self._peer.tls or True,
             ) as answer:
-                body = await _read(answer)
+                content = await _read(answer)
         except FAILURES as error:
             return NoResponse(reason=reason_of(error), detail=describe(error))
-        if body is None:
+        if content is None:
             return NoResponse(reason=Reason.UNREADABLE, detail=f"more than {BODY_BYTES_MAX:,} bytes")
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(status=answer.status, headers=headers, body=body)
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(status=answer.status, headers=told, body=content)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:

@@ -1,13 +1,16 @@
 """Whether an account answers, and lets us in: one request, as cheap as any and within the scope of polling.
 
-It asks for the status of a job that does not exist, which is what every poll does.
+It asks for the status of a job that does not exist, which is what every poll does. With client credentials it gets
+itself a token first. A refresh token is left alone: to try it would use it up, and relay may be running on it.
 """
 
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from relay.app.checks import Finding, Verdict
 from relay.config.addresses import is_loopback
+from relay.core.tokens import ClientCredentials, Grant, RefreshToken, decipher_token, token_request
 from relay.core.webhook import excerpt
 from relay.core.zendesk import Endpoint, RateHeaders, Reply, Request, decipher
 from relay.errors import Reason
@@ -16,7 +19,7 @@ from relay.zendesk.transport import Peer, Transport
 REQUEST = Request(endpoint=Endpoint.SHOW_MANY, ids=(f"V3-{0:032x}",))
 
 ADVICE = {
-    Reason.UNAUTHORIZED: "check `auth`: the token is wrong, has expired or was revoked",
+    Reason.UNAUTHORIZED: "check `auth`: what it says is wrong, has expired or was revoked",
     Reason.FORBIDDEN: "let the token belong to an agent, and have the scope read",
     Reason.RATE_LIMITED: "nothing: relay waits; others use up the limit of this account",
     Reason.DNS: "check the spelling of `base_url`, and the name server",
@@ -31,13 +34,34 @@ NOT_ZENDESK = "check `base_url`: this does not answer as Zendesk does"
 NO_SIMULATOR = "start `relay simulate`, or set `base_url` to your account's"
 
 
-async def try_account(name: str, peer: Peer, transport: Transport) -> Finding:
-    began = time.monotonic()
-    response = await transport.get(REQUEST)
-    reply = decipher(REQUEST, response, time.time())
-    token = peer.authorization.rpartition(" ")[2]
+async def try_account(name: str, peer: Peer, transport: Transport, grant: Grant | None = None) -> Finding:
     local = is_loopback(urlsplit(peer.base_url).hostname or "")
+    began = time.monotonic()
+    match grant:
+        case None:
+            token, reply = (peer.authorization or "").rpartition(" ")[2], await _poll(transport, REQUEST)
+        case ClientCredentials():
+            token, reply = await _sign_in(transport, grant)
+        case RefreshToken():
+            token, reply = "", await _poll(transport, REQUEST)
+            if reply.reason is Reason.UNAUTHORIZED:
+                detail = "answers; whether the refresh token is good is not tried, since that would use it up"
+                return Finding(what="account", name=name, verdict=Verdict.OK, detail=detail)
     return judge(name, reply, seconds=time.monotonic() - began, local=local, hidden=token)
+
+
+async def _sign_in(transport: Transport, grant: ClientCredentials) -> tuple[str, Reply]:
+    """The token that came, if one did, and the reply that decides."""
+    request = token_request(grant)
+    answer = decipher_token(request, await transport.post(request), time.time())
+    if answer.token is None:
+        return "", answer.reply
+    token = answer.token.access_token
+    return token, await _poll(transport, replace(REQUEST, access_token=token))
+
+
+async def _poll(transport: Transport, request: Request) -> Reply:
+    return decipher(request, await transport.get(request), time.time())
 
 
 def judge(name: str, reply: Reply, *, seconds: float, local: bool, hidden: str) -> Finding:

@@ -64,7 +64,7 @@ def _machine(config: Config, *, offline: bool) -> list[Finding]:
 
 
 async def _reach(accounts: Sequence[Account], config: Config) -> list[Finding]:
-    """One request to each account, a connection to each sink. Raises ConfigError."""
+    """A request to each account (two where it needs a token), a connection to each sink. Raises ConfigError."""
     permits = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def permitted(look: Awaitable[Finding]) -> Finding:
@@ -73,7 +73,7 @@ async def _reach(accounts: Sequence[Account], config: Config) -> list[Finding]:
 
     peers = [(account, parts.peer(account)) for account in accounts]
     async with open_session() as session:
-        looks = [try_account(one.name, peer, Transport(peer, session)) for one, peer in peers]
+        looks = [try_account(one.name, peer, Transport(peer, session), parts.grant(one)) for one, peer in peers]
         return await asyncio.gather(*map(permitted, [*looks, *map(try_sink, config.sinks)]))
 
 

@@ -2,8 +2,6 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
     """So that a configuration for a later version is refused with a sentence and not as a typing error."""
     config = loaded(
         "accounts_dir: accounts\n"
-        "account_defaults: {auth: {kind: oauth_client_credentials, client_id: c, client_secret: s}}\n"
-        "accounts: [{name: a, base_url: https://a.zendesk.com}]\n"
         "ledger: {kind: kafka}\n"
         "kafka: {bootstrap_servers: 'kafka:9092, other:9092'}\n"
         "intake: {kafka: {}}\n"
@@ -18,8 +16,6 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
         [key, "is not available in this version"]
         for key in (
             "accounts_dir",
-            "account_defaults.auth.kind",
-            "accounts[0].auth.kind",
             "ledger.kind",
             "kafka",
             "intake.kafka",

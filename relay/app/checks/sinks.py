@@ -89,7 +89,7 @@ def explain(error: OSError) -> tuple[str, str]:
                 "let the endpoint show a certificate that is valid for its name",
             )
         case ssl.SSLError():
-            return f"TLS: {excerpt(error.reason or str(error))}", "check that the url's port speaks TLS"
+            return f"TLS: {excerpt(str(error))}", "check that the url's port speaks TLS"
         case socket.gaierror():
             return str(error), "check the url's host name, and the name server"
     return excerpt(error.strerror or str(error)), "start the endpoint, or check the url"

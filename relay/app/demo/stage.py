@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 RELAY_PORT, SIMULATOR_PORT, RECEIVER_PORT = 8080, 8090, 8085  # others are taken where these are in use
 CEILING = 120
-POLLS = frozenset(Endpoint)
+POLLS = frozenset(endpoint.value for endpoint in Endpoint)
 
 CONFIG = """\
 # What `relay demo` runs: a configuration as `relay serve` takes it. RELAY_DATA is this folder.

@@ -152,7 +152,7 @@ def _lifetime(said: object) -> float:
 
 
 def _reason(response: Response, fields: dict[str, Any]) -> Reason:
-    denied = 400 <= response.status < 500 and _word(fields, "error") in DENIALS
+    denied = response.status in {400, 401, 403} and _word(fields, "error") in DENIALS
     return Reason.UNAUTHORIZED if denied else refusal(response)
 
 

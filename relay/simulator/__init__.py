@@ -1,7 +1,8 @@
 """A Zendesk stand-in for demos, tests and users' own integration tests: a pure model under a thin HTTP face."""
 
 from relay.simulator.model import Simulator
-from relay.simulator.scenario import SCENARIOS, Scenario, combine
+from relay.simulator.scenario import Scenario, combine
+from relay.simulator.scenarios import SCENARIOS
 from relay.simulator.server import application, serve
 from relay.simulator.traffic import Sample, sample_traffic
 

@@ -1,107 +1,138 @@
-"""What goes wrong between a good answer and the caller, each as a value that looks at the answer and may replace it.
+"""What goes wrong on the way back, each as a value that looks at the good answer and may replace it.
 
-Only reads are struck, never the start of a job: a test must know what it has started.
+Only reads are struck, and requests for tokens by those faults that are `everywhere`. Never the start of a job: a test
+must know what it has started.
 """
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from random import Random
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from relay.simulator.answer import HTML, TEXT, Answer, Hangup, Reply, error_answer
+from relay.simulator.answer import Answer, Hangup, Reply, page_answer
 
-_HTML_ERROR = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>Something went wrong</h1></body></html>"
-RATE_LIMIT_TEXT = b"Number of allowed API requests per minute exceeded"
-_EDGE = b'{"detail":"Rate limited by Zendesk edge protection","status":"429","title":"Too Many Requests"}'
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """`random`: of the account. `now`: seconds since the epoch; `age_seconds`: since the account was first asked.
+
+    `token`: a token is asked for, not a job status.
+    """
+
+    random: Random
+    now: float
+    age_seconds: float
+    token: bool = False
 
 
 class Fault(Protocol):
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:
-        """The reply instead of `answer`, or None to leave it. `seconds`: since the account's first read."""
+    everywhere: ClassVar[bool]
+
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:
+        """The reply instead of `answer`, or None to leave it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """From `after_seconds` of the account's age on, for `for_seconds`; again and again if `every_seconds` says so."""
+
+    after_seconds: float
+    for_seconds: float
+    every_seconds: float | None = None
+
+    def holds(self, age_seconds: float) -> bool:
+        since = age_seconds - self.after_seconds
+        if since >= 0 and self.every_seconds is not None:
+            since %= self.every_seconds
+        return 0 <= since < self.for_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerErrors:
-    """HTML 500, 502, 520, 524; 503 with and without Retry-After."""
+    """An HTML page instead of the answer. `hints`: share of the 503s that carry a Retry-After of 1 to 5 seconds."""
 
+    everywhere: ClassVar[bool] = True
     probability: float
+    statuses: tuple[int, ...] = (500, 502, 503, 520, 524)
+    hints: float = 0.5
 
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:  # noqa: ARG002 - a Fault
+        random = moment.random
         if random.random() >= self.probability:
             return None
-        status = random.choice((500, 502, 503, 503, 520, 524))
-        headers = {"Retry-After": "1"} if status == 503 and random.random() < 0.5 else {}
-        return Answer(status=status, body=_HTML_ERROR % status, content_type=HTML, headers=headers)
+        status = random.choice(self.statuses)
+        hint = status == 503 and random.random() < self.hints
+        return page_answer(status, {"Retry-After": str(random.randint(1, 5))} if hint else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """503 for everything while the window lasts, without a word on how long that will be."""
+
+    everywhere: ClassVar[bool] = True
+    window: Window
+
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:  # noqa: ARG002 - a Fault
+        return page_answer(503) if self.window.holds(moment.age_seconds) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resets:
+    everywhere: ClassVar[bool] = True
     probability: float
 
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
-        return Hangup() if random.random() < self.probability else None
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:  # noqa: ARG002 - a Fault
+        return Hangup() if moment.random.random() < self.probability else None
+
+
+class Cut(StrEnum):
+    """What is left of a reply that says 200."""
+
+    HALF = "half"  # as if that were all
+    NOTHING = "nothing"
+    BROKEN = "broken"  # the connection breaks in mid-body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truncations:
-    """A 200 whose JSON stops in the middle, that is empty, or whose connection breaks in mid-body."""
-
+    everywhere: ClassVar[bool] = False
     probability: float
+    cuts: tuple[Cut, ...] = tuple(Cut)
 
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
-        if random.random() >= self.probability:
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:
+        if moment.random.random() >= self.probability:
             return None
         half = len(answer.body) // 2
-        return random.choice(
-            (replace(answer, body=answer.body[:half]), replace(answer, body=b""), replace(answer, cut_after=half))
-        )
+        match moment.random.choice(self.cuts):
+            case Cut.HALF:
+                return replace(answer, body=answer.body[:half])
+            case Cut.NOTHING:
+                return replace(answer, body=b"")
+            case Cut.BROKEN:
+                return replace(answer, cut_after=half)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
+    everywhere: ClassVar[bool] = False
     probability: float
-    seconds: float
+    seconds: tuple[float, float]
 
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
-        return replace(answer, delay_seconds=self.seconds) if random.random() < self.probability else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttles:
-    """429 out of the blue, whatever remains of the minute, in each body that was seen. It holds for Retry-After."""
-
-    probability: float
-    retry_after_seconds: tuple[int, int]
-
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
-        if random.random() >= self.probability:
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:
+        if moment.random.random() >= self.probability:
             return None
-        return throttled(random, random.randint(*self.retry_after_seconds))
+        return replace(answer, delay_seconds=moment.random.uniform(*self.seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unauthorized:
-    """401 for a while, as when a token was revoked and is replaced."""
+class Drips:
+    """A body that trickles in: not one read times out, and yet it takes for ever."""
 
-    after_seconds: float
-    for_seconds: float
+    everywhere: ClassVar[bool] = False
+    probability: float
+    seconds: tuple[float, float]
 
-    def strike(self, answer: Answer, random: Random, seconds: float) -> Reply | None:  # noqa: ARG002 - a Fault
-        struck = self.after_seconds <= seconds < self.after_seconds + self.for_seconds
-        return unauthenticated() if struck else None
-
-
-def throttled(random: Random, retry_after_seconds: int) -> Answer:
-    body, content_type = random.choice(
-        (
-            (RATE_LIMIT_TEXT, TEXT),
-            (_HTML_ERROR % 429, HTML),
-            (b'{"error":"APIRateLimitExceeded","description":"%s"}' % RATE_LIMIT_TEXT, "application/json"),
-            (_EDGE, "application/json"),
-        )
-    )
-    headers = {"Retry-After": str(retry_after_seconds)}
-    return Answer(status=429, body=body, content_type=content_type, headers=headers)
-
-
-def unauthenticated() -> Answer:
-    return error_answer(401, "Couldn't authenticate you")
+    def strike(self, answer: Answer, moment: Moment) -> Reply | None:
+        if moment.random.random() >= self.probability:
+            return None
+        return replace(answer, drip_seconds=moment.random.uniform(*self.seconds))

@@ -4,7 +4,7 @@ import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from relay.simulator.model import Simulator
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 SHUTDOWN_SECONDS = 1.0
+DRIPS = 100
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -65,7 +66,7 @@ async def _send(incoming: web.Request, answer: Answer) -> web.StreamResponse:
     if answer.delay_seconds:
         await asyncio.sleep(answer.delay_seconds)
     headers = {**answer.headers, "Content-Type": answer.content_type}
-    if answer.cut_after is None:
+    if answer.cut_after is None and not answer.drip_seconds:
         return web.Response(status=answer.status, body=answer.body, headers=headers)
     return await _send_part(incoming, answer, headers)
 
@@ -74,10 +75,22 @@ async def _send_part(incoming: web.Request, answer: Answer, headers: dict[str, s
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     await response.prepare(incoming)
+    if answer.drip_seconds:
+        await _drip(response, answer)
+        return response
     await response.write(answer.body[: answer.cut_after])
     if incoming.transport is not None:
         incoming.transport.close()
     return response
+
+
+async def _drip(response: web.StreamResponse, answer: Answer) -> None:
+    """A few bytes at a time, evenly over the whole time. A caller who has left ends it."""
+    size = max(1, -(-len(answer.body) // DRIPS))
+    with suppress(ConnectionResetError):
+        for start in range(0, len(answer.body), size):
+            await asyncio.sleep(answer.drip_seconds / DRIPS)
+            await response.write(answer.body[start : start + size])
 
 
 def _reset(incoming: web.Request) -> web.StreamResponse:

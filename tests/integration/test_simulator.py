@@ -10,7 +10,9 @@ import orjson
 import pytest
 
 from relay.simulator import SCENARIOS, Scenario, Simulator, combine, serve
-from relay.simulator.faults import Delays, Resets, ServerErrors, Truncations, Unauthorized
+from relay.simulator.denials import Unauthorized
+from relay.simulator.faults import Delays, Drips, Resets, ServerErrors, Truncations, Window
+from relay.simulator.tenants import Tenants
 
 FAST = SCENARIOS["fast"]
 DEMO = {"Authorization": "Bearer demo"}
@@ -59,7 +61,7 @@ async def test_a_bulk_request_starts_a_job_that_can_be_watched_to_its_end(method
 
 
 async def test_the_list_is_walked_by_its_links():
-    async with running() as session:
+    async with running(now=lambda: 1_000.0) as session:
         ids = await started(session, count=7)
         seen, following = [], "/api/v2/job_statuses?page[size]=3"
         while following:
@@ -86,7 +88,7 @@ async def test_credentials_are_required_and_basic_api_tokens_are_taken():
 
 
 async def test_a_busy_account_runs_out_and_says_for_how_long():
-    scenario = Scenario(requests_per_minute=20, tenant_requests_per_minute=19)
+    scenario = Scenario(requests_per_minute=20, tenants=Tenants(requests_per_minute=19))
     async with running(scenario, now=count(1_000.0, 0.01).__next__) as session:
         answers = []
         for _ in range(30):
@@ -142,12 +144,55 @@ async def test_server_errors_are_html():
 
 
 async def test_a_delayed_reply_arrives_whole():
-    async with running(Scenario(faults=(Delays(probability=1.0, seconds=0.05),))) as session:
+    async with running(Scenario(faults=(Delays(probability=1.0, seconds=(0.05, 0.05)),))) as session:
         assert (await call(session, "GET", "/api/v2/job_statuses"))[0] == 200
 
 
+async def test_a_dripping_body_begins_at_once_and_trickles_in():
+    async with running(Scenario(faults=(Drips(probability=1.0, seconds=(0.3, 0.3)),))) as session:
+        await started(session, count=20)
+        began, chunks = asyncio.get_running_loop().time(), []
+        async with session.get("/api/v2/job_statuses") as response:
+            answered = asyncio.get_running_loop().time() - began
+            chunks = [chunk async for chunk in response.content.iter_any()]
+        took = asyncio.get_running_loop().time() - began
+    assert answered < 0.25 < took
+    assert len(chunks) > 10
+    assert len(orjson.loads(b"".join(chunks))["job_statuses"]) == 20
+
+
+async def test_a_caller_who_hangs_up_on_a_dripping_body_does_no_harm():
+    async with running(Scenario(faults=(Drips(probability=1.0, seconds=(60.0, 60.0)),))) as session:
+        with pytest.raises(TimeoutError):
+            await call(session, "GET", "/api/v2/job_statuses", timeout=aiohttp.ClientTimeout(total=0.1))
+        assert (await call(session, "GET", "/simulator/truth"))[0] == 200
+
+
+@pytest.mark.parametrize("form", [True, False])
+async def test_a_token_is_asked_for_as_json_or_as_a_form_and_lets_in(form):
+    asked = {"grant_type": "client_credentials", "client_id": "relay", "client_secret": "s", "scope": "read"}
+    async with running(SCENARIOS["issued-tokens"], headers=None) as session:
+        status, issued = await call(session, "POST", "/oauth/tokens", **{"data" if form else "json": asked})
+        bearer = {"Authorization": f"Bearer {issued['access_token']}"}
+        assert (status, issued["expires_in"]) == (200, 1_800)
+        assert (await call(session, "GET", "/api/v2/job_statuses", headers=bearer))[0] == 200
+        assert (await call(session, "GET", "/api/v2/job_statuses", headers=DEMO))[0] == 401
+
+
+async def test_circumstances_change_and_tokens_die_on_demand():
+    async with running() as session:
+        _, pair = await call(session, "POST", "/simulator/oauth/grant")
+        bearer = {"Authorization": f"Bearer {pair['access_token']}"}
+        assert (await call(session, "GET", "/api/v2/job_statuses", headers=bearer))[0] == 200
+        await call(session, "POST", "/simulator/oauth/expire")
+        assert (await call(session, "GET", "/api/v2/job_statuses", headers=bearer))[0] == 401
+        await call(session, "PUT", "/simulator/scenario", json={"names": ["headers-none"]})
+        async with session.get("/api/v2/job_statuses") as response:
+            assert "X-Rate-Limit" not in response.headers
+
+
 async def test_an_unauthorized_period_begins_and_ends():
-    scenario = Scenario(faults=(Unauthorized(after_seconds=2.0, for_seconds=2.0),))
+    scenario = Scenario(faults=(Unauthorized(window=Window(after_seconds=2.0, for_seconds=2.0)),))
     async with running(scenario, now=count(1_000.0).__next__) as session:
         statuses = [(await call(session, "GET", "/api/v2/job_statuses"))[0] for _ in range(6)]
     assert statuses == [200, 200, 401, 401, 200, 200]
@@ -165,7 +210,7 @@ async def test_a_forgetful_account_answers_404_and_omits_before_it_remembers():
 
 
 async def test_truth_and_log_are_told_without_credentials_or_faults():
-    everything = combine(*SCENARIOS.values())
+    everything = combine(SCENARIOS["mixed"], *(Scenario(faults=each.faults) for each in SCENARIOS.values()))
     async with running(everything, headers=None) as session:
         ids = await started(session, count=3, fate="killed", items=4)
         _, truth = await call(session, "GET", "/simulator/truth")

@@ -29,8 +29,8 @@ from relay.simulator import SCENARIOS, Simulator
 from relay.simulator.answer import Hangup
 from relay.simulator.answer import Request as ModelRequest
 from relay.simulator.kinds import KINDS
-from relay.simulator.plan import truth_of
 from relay.simulator.planning import Wish
+from relay.simulator.truth import truth_of
 from sim.virtual import VirtualClock
 
 

@@ -2,52 +2,91 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.simulator.budget import Budget
+from relay.simulator.tenants import Tally, Tenants
 
 
-def test_each_request_takes_one_of_the_minute():
-    budget = Budget(limit=3)
-    readings = [budget.take(0.0) for _ in range(4)]
-    assert [reading.remaining for reading in readings] == [2, 1, 0, 0]
-    assert [reading.spent for reading in readings] == [False, False, False, True]
+def test_a_minute_holds_its_limit_and_then_starts_anew():
+    budget = Budget()
+    spent = [budget.take(second, limit=3).spent for second in (0, 10, 20, 30, 59.9, 60)]
+    assert spent == [False, False, False, True, True, False]
 
 
-def test_the_window_is_fixed_and_refills_at_once():
-    """Not sliding: what was used in second 59 is forgotten in second 60."""
-    budget = Budget(limit=2)
-    budget.take(59.0)
-    budget.take(59.5)
-    assert budget.take(59.9).spent
-    assert budget.take(60.0).remaining == 1
+def test_remaining_counts_down_and_the_reset_counts_60_to_1():
+    budget = Budget()
+    readings = [budget.take(at, limit=3) for at in (0.0, 30.0, 59.5)]
+    assert [reading.remaining for reading in readings] == [2, 1, 0]
+    assert [reading.reset_seconds for reading in readings] == [60, 30, 1]
 
 
-def test_the_reset_counts_down_from_sixty_to_one():
-    budget = Budget(limit=100, offset_seconds=5.0)
-    assert [budget.take(at).reset_seconds for at in (5.0, 5.5, 35.0, 64.9, 65.0)] == [60, 60, 30, 1, 60]
+def test_the_window_is_fixed_and_begins_where_the_account_says():
+    budget = Budget(offset_seconds=45.0)
+    assert not budget.take(44.0, limit=1).spent
+    assert not budget.take(45.0, limit=1).spent
+    assert budget.take(104.0, limit=1).spent
+    assert not budget.take(105.0, limit=1).spent
 
 
-def test_other_tenants_drain_the_same_limit_over_the_minute():
-    budget = Budget(limit=100, tenant_requests=90)
-    assert budget.take(0.0).remaining == 99
-    assert budget.take(30.0).remaining == 100 - 45 - 2
-    assert budget.take(59.9).remaining == 100 - 89 - 3
+def test_other_tenants_drain_the_same_minute():
+    tenants = Tenants(requests_per_minute=180)
+    assert Budget().take(0.0, limit=200, tenants=tenants).remaining == 199
+    assert Budget().take(30.0, limit=200, tenants=tenants).remaining == 109
+    assert Budget().take(59.0, limit=200, tenants=tenants).remaining == 22
 
 
-def test_tenants_can_take_all_of_it():
-    assert Budget(limit=100, tenant_requests=500).take(30.0).spent
+def test_tenants_are_refused_when_the_minute_is_spent_and_not_tried_again():
+    """Ours are the first 100 of 200: of the 180 that come evenly, 80 find nothing left. Alone, none would."""
+    budget, tenants = Budget(), Tenants(requests_per_minute=180)
+    for _ in range(100):
+        budget.take(0.0, limit=200, tenants=tenants)
+    assert budget.tally(59.999, limit=200, tenants=tenants) == Tally(requests=179, refused=79)
+    assert budget.tally(90.0, limit=200, tenants=tenants) == Tally(requests=270, refused=80)
 
 
-def test_headers_come_in_the_recorded_spellings():
-    assert Budget(limit=700).take(0.0).headers() == {
-        "X-Rate-Limit": "700",
-        "X-Rate-Limit-Remaining": "699",
-        "ratelimit-limit": "700",
-        "ratelimit-remaining": "699",
-        "ratelimit-reset": "60",
-    }
+def test_tenants_who_want_more_than_there_is_are_refused_without_us():
+    budget, tenants = Budget(), Tenants(requests_per_minute=300)
+    budget.tally(0.0, limit=200, tenants=tenants)
+    assert budget.tally(120.0, limit=200, tenants=tenants) == Tally(requests=600, refused=200, refused_alone=200)
 
 
-@given(st.lists(st.floats(0, 600), max_size=300).map(sorted), st.integers(0, 50), st.integers(0, 100))
-def test_no_minute_grants_more_than_the_limit(times, limit, tenants):
-    budget = Budget(limit=limit, tenant_requests=tenants)
-    granted = [int(at // 60) for at in times if not budget.take(at).spent]
-    assert all(granted.count(minute) <= limit for minute in set(granted))
+@given(
+    st.lists(st.floats(0, 30), min_size=1, max_size=40),
+    st.integers(0, 300),
+    st.floats(0, 1),
+    st.floats(1, 60),
+    st.integers(1, 200),
+)
+def test_nobody_gets_more_than_the_minute_holds(gaps, demand, spread, within, limit):
+    """Requests taken by us and by tenants never exceed the limit of any window; refusals are never negative."""
+    budget = Budget(seed="a")
+    tenants = Tenants(requests_per_minute=demand, spread=spread, within_seconds=within)
+    now, windows = 0.0, {}
+    for gap in gaps:
+        now += gap
+        ours = windows.setdefault(int(now // 60), [0])
+        ours[0] += not budget.take(now, limit=limit, tenants=tenants).spent
+    tally = budget.tally(now, limit=limit, tenants=tenants)
+    taken = sum(ours for (ours,) in windows.values()) + tally.requests - tally.refused
+    assert taken <= limit * (now // 60 + 1)
+    assert 0 <= tally.refused_alone <= tally.refused <= tally.requests
+
+
+def test_a_minutes_demand_differs_from_the_next_and_is_the_same_each_time():
+    tenants = Tenants(requests_per_minute=1_000, spread=0.3)
+    demands = [tenants.demand("a", window) for window in range(200)]
+    assert demands == [tenants.demand("a", window) for window in range(200)]
+    assert demands != [tenants.demand("b", window) for window in range(200)]
+    assert 600 < sorted(demands)[100] < 1_400
+    assert min(demands) < 700
+    assert max(demands) > 1_400
+
+
+def test_tenants_come_in_the_first_part_of_the_minute():
+    tenants = Tenants(requests_per_minute=90, within_seconds=30.0)
+    assert [tenants.arrived(90, elapsed) for elapsed in (0, 10, 30, 60)] == [0, 30, 90, 90]
+
+
+def test_a_limit_that_changes_counts_from_the_next_request_on():
+    budget = Budget()
+    assert not budget.take(0.0, limit=1).spent
+    assert budget.take(1.0, limit=1).spent
+    assert budget.take(2.0, limit=10).remaining == 8

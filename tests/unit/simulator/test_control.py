@@ -4,6 +4,9 @@ import pytest
 from relay.simulator.answer import Request
 from relay.simulator.control import control
 from relay.simulator.model import Simulator
+from relay.simulator.scenario import Scenario, combine
+from relay.simulator.scenarios import SCENARIOS
+from relay.simulator.tenants import Tenants
 
 
 def ask(simulator, method, path, body=None, **query):
@@ -56,6 +59,60 @@ def test_truth_and_requests_can_be_asked_for_one_account():
     assert [job["account"] for job in ask(simulator, "GET", "truth", account="a")[1]["jobs"]] == ["a"]
     (record,) = ask(simulator, "GET", "requests", account="b")[1]["requests"]
     assert record == {"at": 5.0, "account": "b", "call": "list", "ids": 0, "status": 200, "remaining": 699}
+
+
+def test_circumstances_change_while_the_simulator_runs():
+    simulator = Simulator()
+    assert ask(simulator, "PUT", "scenario", {"names": ["mixed", "dead-subdomain"]}) == (
+        200,
+        {"names": ["mixed", "dead-subdomain"]},
+    )
+    assert simulator.scenario == combine(SCENARIOS["mixed"], SCENARIOS["dead-subdomain"])
+    assert ask(simulator, "PUT", "scenario", {"names": []})[0] == 200
+    assert simulator.scenario == Scenario()
+
+
+@pytest.mark.parametrize("body", [{"names": ["odd"]}, {"names": "calm"}, {}, {"scenario": "calm"}])
+def test_a_scenario_that_does_not_exist_changes_nothing(body):
+    simulator = Simulator()
+    assert ask(simulator, "PUT", "scenario", body)[0] == 422
+    assert simulator.scenario == Scenario()
+
+
+def test_the_scenarios_are_told():
+    status, reply = ask(Simulator(), "GET", "scenarios")
+    assert (status, set(reply["scenarios"])) == (200, set(SCENARIOS))
+
+
+def test_the_harm_done_to_other_tenants_is_told():
+    simulator = Simulator(scenario=Scenario(requests_per_minute=10, tenants=Tenants(requests_per_minute=30)))
+    assert ask(simulator, "GET", "tenants", account="acme")[0] == 200
+    told = control(simulator, Request(method="GET", path="/simulator/tenants", query={"account": "acme"}), 700.0)
+    tally = orjson.loads(told.body)
+    assert 300 <= tally["requests"] <= 330
+    assert tally["refused"] == tally["refused_alone"] > 150
+
+
+def bearer(simulator, token):
+    path = "/accounts/acme/api/v2/job_statuses"
+    return simulator.answer(Request(method="GET", path=path, authorization=f"Bearer {token}"), 100.0).status
+
+
+def test_tokens_are_granted_expired_revoked_and_restored():
+    simulator, acme = Simulator(), {"account": "acme"}
+    status, pair = ask(simulator, "POST", "oauth/grant", acme)
+    assert (status, bearer(simulator, pair["access_token"])) == (201, 200)
+    ask(simulator, "POST", "oauth/revoke", acme)
+    assert bearer(simulator, pair["access_token"]) == 401
+    ask(simulator, "POST", "oauth/restore", acme)
+    assert bearer(simulator, pair["access_token"]) == 200
+    ask(simulator, "POST", "oauth/expire", acme)
+    assert bearer(simulator, pair["access_token"]) == 401
+
+
+def test_a_body_that_is_not_json_is_refused():
+    request = Request(method="POST", path="/simulator/oauth/expire", body=b"{")
+    assert control(Simulator(), request, 0.0).status == 422
 
 
 def test_there_is_nothing_else_to_ask():

@@ -3,15 +3,25 @@ from random import Random
 import orjson
 import pytest
 
-from relay.simulator.answer import Answer, Hangup, json_answer
-from relay.simulator.faults import Delays, Resets, ServerErrors, Throttles, Truncations, Unauthorized
+from relay.simulator.answer import Hangup, json_answer
+from relay.simulator.faults import (
+    Cut,
+    Delays,
+    Drips,
+    Maintenance,
+    Moment,
+    Resets,
+    ServerErrors,
+    Truncations,
+    Window,
+)
 
 GOOD = json_answer(200, {"job_statuses": [{"id": "V3-1"}]})
 
 
 def strikes(fault, count=300):
-    random = Random(1)
-    return [fault.strike(GOOD, random, 0.0) for _ in range(count)]
+    moment = Moment(random=Random(1), now=1_000.0, age_seconds=0.0)
+    return [fault.strike(GOOD, moment) for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -20,8 +30,8 @@ def strikes(fault, count=300):
         ServerErrors(probability=0.2),
         Resets(probability=0.2),
         Truncations(probability=0.2),
-        Delays(probability=0.2, seconds=1.0),
-        Throttles(probability=0.2, retry_after_seconds=(1, 3)),
+        Delays(probability=0.2, seconds=(1.0, 2.0)),
+        Drips(probability=0.2, seconds=(1.0, 2.0)),
     ],
 )
 def test_a_fault_strikes_as_often_as_it_says_and_the_same_way_each_time(fault):
@@ -33,8 +43,12 @@ def test_a_fault_strikes_as_often_as_it_says_and_the_same_way_each_time(fault):
 def test_server_errors_are_html_and_a_503_comes_with_and_without_retry_after():
     replies = strikes(ServerErrors(probability=1.0))
     assert {reply.status for reply in replies} == {500, 502, 503, 520, 524}
-    assert {reply.headers.get("Retry-After") for reply in replies if reply.status == 503} == {"1", None}
+    assert {reply.headers.get("Retry-After") for reply in replies if reply.status == 503} == {None, *"12345"}
     assert all(reply.body.startswith(b"<!DOCTYPE html>") for reply in replies)
+
+
+def test_only_the_statuses_that_are_named_are_answered():
+    assert {reply.status for reply in strikes(ServerErrors(probability=1.0, statuses=(502, 524)))} == {502, 524}
 
 
 def test_truncations_are_halved_empty_or_cut_and_never_whole_json():
@@ -49,20 +63,38 @@ def test_truncations_are_halved_empty_or_cut_and_never_whole_json():
             orjson.loads(reply.body[: reply.cut_after])
 
 
-def test_throttles_come_in_four_bodies_with_retry_after():
-    replies = strikes(Throttles(probability=1.0, retry_after_seconds=(2, 4)))
-    assert {reply.status for reply in replies} == {429}
-    assert {reply.headers["Retry-After"] for reply in replies} == {"2", "3", "4"}
-    assert len({reply.body for reply in replies}) == 4
+def test_a_cut_can_be_chosen():
+    assert {reply.body for reply in strikes(Truncations(probability=1.0, cuts=(Cut.NOTHING,)))} == {b""}
 
 
-def test_a_reset_leaves_no_answer_and_a_delay_leaves_it_whole():
+def test_a_reset_leaves_no_answer():
     assert strikes(Resets(probability=1.0), 1) == [Hangup()]
-    (late,) = strikes(Delays(probability=1.0, seconds=1.5), 1)
+
+
+def test_late_and_dripping_answers_are_whole():
+    (late,) = strikes(Delays(probability=1.0, seconds=(1.5, 1.5)), 1)
     assert (late.body, late.delay_seconds) == (GOOD.body, 1.5)
+    (dripping,) = strikes(Drips(probability=1.0, seconds=(40.0, 40.0)), 1)
+    assert (dripping.body, dripping.drip_seconds) == (GOOD.body, 40.0)
 
 
-def test_unauthorized_lasts_for_its_period():
-    fault = Unauthorized(after_seconds=5.0, for_seconds=10.0)
-    struck = [isinstance(fault.strike(GOOD, Random(1), at), Answer) for at in (0.0, 4.9, 5.0, 14.9, 15.0)]
-    assert struck == [False, False, True, True, False]
+@pytest.mark.parametrize(
+    ("window", "inside", "outside"),
+    [
+        (Window(after_seconds=5.0, for_seconds=10.0), [5.0, 14.9], [0.0, 4.9, 15.0, 105.0]),
+        (
+            Window(after_seconds=5.0, for_seconds=10.0, every_seconds=100.0),
+            [5.0, 105.0, 214.9],
+            [0.0, 4.9, 15.0, 104.9],
+        ),
+    ],
+)
+def test_a_window_holds_once_or_again_and_again(window, inside, outside):
+    assert [window.holds(age) for age in inside] == [True] * len(inside)
+    assert [window.holds(age) for age in outside] == [False] * len(outside)
+
+
+def test_maintenance_is_a_503_without_a_hint():
+    (reply,) = strikes(Maintenance(window=Window(after_seconds=0.0, for_seconds=1.0)), 1)
+    assert (reply.status, reply.headers) == (503, {})
+    assert strikes(Maintenance(window=Window(after_seconds=1.0, for_seconds=1.0)), 1) == [None]

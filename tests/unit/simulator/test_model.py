@@ -5,62 +5,16 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.simulator.asking import get, post_tickets, show_many, shown, start
 
-from relay.simulator.answer import Request
-from relay.simulator.kinds import KINDS
+from relay.simulator.answer import Hangup, Request
+from relay.simulator.faults import Resets
 from relay.simulator.model import Simulator
 from relay.simulator.plan import Fate
-from relay.simulator.planning import Wish
-from relay.simulator.scenario import SCENARIOS, Scenario, combine
+from relay.simulator.scenario import Scenario, combine
+from relay.simulator.scenarios import SCENARIOS
 
 DAY = 86_400.0
-
-
-def get(simulator, path, now=0.0, **query):
-    return simulator.answer(Request(method="GET", path=path, query=query, authorization="Bearer demo"), now)
-
-
-def post_tickets(simulator, count, now=0.0, path="/api/v2/tickets/create_many.json"):
-    body = orjson.dumps({"tickets": [{}] * count})
-    return simulator.answer(Request(method="POST", path=path, body=body, authorization="Bearer demo"), now)
-
-
-def start(simulator, count=1, *, now=0.0, account="default", **wish):
-    kind = KINDS["create_tickets"]
-    return [simulator.start(kind, [None] * 5, now, account=account, wish=Wish(**wish)).id for _ in range(count)]
-
-
-def show_many(simulator, ids, now=0.0, prefix=""):
-    return get(simulator, f"{prefix}/api/v2/job_statuses/show_many.json", now, ids=",".join(ids))
-
-
-def shown(answer):
-    return [status["id"] for status in orjson.loads(answer.body)["job_statuses"]]
-
-
-def test_show_many_omits_unknown_ids_folds_duplicates_and_shuffles():
-    simulator = Simulator()
-    ids = start(simulator, 20)
-    answer = show_many(simulator, [*ids, ids[0], "V3-unknown"])
-    assert sorted(shown(answer)) == sorted(ids)
-    assert shown(answer) != ids
-
-
-def test_show_many_refuses_more_than_a_hundred_ids():
-    answer = show_many(Simulator(), [str(number) for number in range(101)])
-    assert answer.status == 400
-    assert orjson.loads(answer.body)["error"] == "TooManyValues"
-    assert orjson.loads(answer.body)["max_count"] == 100
-
-
-@pytest.mark.parametrize("suffix", ["", ".json"])
-def test_show_finds_one_job_or_says_that_there_is_none(suffix):
-    simulator = Simulator()
-    (job_id,) = start(simulator)
-    found = get(simulator, f"/api/v2/job_statuses/{job_id}{suffix}")
-    assert orjson.loads(found.body)["job_status"]["id"] == job_id
-    missing = get(simulator, f"/api/v2/job_statuses/nope{suffix}")
-    assert (missing.status, orjson.loads(missing.body)["error"]) == (404, "RecordNotFound")
 
 
 def test_a_bulk_endpoint_answers_with_a_queued_job_of_as_many_items():
@@ -85,24 +39,6 @@ def test_the_thirty_first_job_is_refused_naming_those_that_run():
     assert post_tickets(simulator, 1, now=60.0).status == 200
 
 
-def test_the_list_pages_newest_first():
-    simulator = Simulator()
-    ids = start(simulator, 5)
-    page = orjson.loads(get(simulator, "/api/v2/job_statuses.json", **{"page[size]": "3"}).body)
-    assert [status["id"] for status in page["job_statuses"]] == ids[:1:-1]
-    assert page["meta"]["has_more"]
-    assert page["links"]["next"].startswith("https://example.zendesk.com/api/v2/job_statuses.json?")
-    query = {"page[size]": "3", "page[after]": page["meta"]["after_cursor"]}
-    rest = orjson.loads(get(simulator, "/api/v2/job_statuses", **query).body)
-    assert [status["id"] for status in rest["job_statuses"]] == [ids[1], ids[0]]
-    assert (rest["meta"]["has_more"], rest["links"]["next"]) == (False, None)
-
-
-@pytest.mark.parametrize("query", [{"page[size]": "many"}, {"page[after]": "!"}, {"page[after]": "YQ=="}])
-def test_a_page_that_makes_no_sense_is_refused(query):
-    assert get(Simulator(), "/api/v2/job_statuses", **query).status == 400
-
-
 def test_a_job_is_forgotten_a_day_after_it_started_while_the_truth_is_told():
     simulator = Simulator()
     (job_id,) = start(simulator)
@@ -116,16 +52,6 @@ def test_nothing_is_kept_for_ever():
     start(simulator, 10)
     (newest,) = start(simulator, now=3 * DAY)
     assert [plan.id for plan in simulator.plans()] == [newest]
-
-
-def test_a_hidden_job_is_on_the_list_before_look_ups_find_it():
-    scenario = replace(Scenario(), memory=replace(SCENARIOS["forgetful"].memory, hidden=1.0, vanishing=0.0))
-    simulator = Simulator(scenario=scenario)
-    (job_id,) = start(simulator)
-    assert get(simulator, f"/api/v2/job_statuses/{job_id}").status == 404
-    assert shown(show_many(simulator, [job_id])) == []
-    assert shown(get(simulator, "/api/v2/job_statuses")) == [job_id]
-    assert shown(show_many(simulator, [job_id], 5.0)) == [job_id]
 
 
 def test_accounts_have_their_own_jobs_budgets_and_urls():
@@ -262,3 +188,113 @@ def test_a_wish_reaches_the_job():
     (plan,) = simulator.plans("default")
     assert (plan.fate, plan.ended_at) == (Fate.KILLED, 1.0)
     assert list(simulator.plans("another")) == []
+
+
+def ask_token(simulator, now=0.0, prefix="", **asked):
+    body = orjson.dumps({"client_id": "relay", "client_secret": "s", "grant_type": "client_credentials"} | asked)
+    return simulator.answer(Request(method="POST", path=f"{prefix}/oauth/tokens", body=body), now)
+
+
+def read_with(simulator, token, now=0.0, prefix=""):
+    path = f"{prefix}/api/v2/job_statuses"
+    return simulator.answer(Request(method="GET", path=path, authorization=f"Bearer {token}"), now)
+
+
+def test_a_token_is_got_without_credentials_and_lets_in_until_it_expires():
+    simulator = Simulator(scenario=SCENARIOS["issued-tokens"])
+    assert read_with(simulator, "demo").status == 401
+    token = orjson.loads(ask_token(simulator).body)["access_token"]
+    assert read_with(simulator, token, 1_799.0).status == 200
+    expired = read_with(simulator, token, 1_800.0)
+    assert (expired.status, orjson.loads(expired.body)["error"]) == (401, "invalid_token")
+
+
+def test_a_token_is_good_for_its_own_account_only():
+    simulator = Simulator(scenario=SCENARIOS["issued-tokens"])
+    token = orjson.loads(ask_token(simulator, prefix="/accounts/acme").body)["access_token"]
+    assert read_with(simulator, token, prefix="/accounts/acme").status == 200
+    assert read_with(simulator, token).status == 401
+
+
+def test_an_issued_token_is_accepted_beside_the_one_that_is_required():
+    simulator = Simulator(token="secret")
+    token = orjson.loads(ask_token(simulator).body)["access_token"]
+    assert [read_with(simulator, each).status for each in (token, "secret", "other")] == [200, 200, 401]
+
+
+def test_a_token_without_the_scope_is_forbidden_to_read():
+    simulator = Simulator()
+    token = orjson.loads(ask_token(simulator, scope="tickets:read").body)["access_token"]
+    answer = read_with(simulator, token)
+    assert (answer.status, "scopes" in orjson.loads(answer.body)["description"]) == (403, True)
+
+
+def test_requests_for_tokens_drain_the_minute_and_are_logged():
+    simulator = Simulator(scenario=Scenario(requests_per_minute=2))
+    assert [ask_token(simulator, at).status for at in (0.0, 1.0, 2.0)] == [200, 200, 429]
+    assert [(record.call, record.status) for record in simulator.requests] == [
+        ("token", 200),
+        ("token", 200),
+        ("token", 429),
+    ]
+
+
+def test_a_request_for_a_token_that_is_struck_has_no_effect():
+    """Otherwise a refresh token would be used up although nobody got the new one."""
+    simulator = Simulator(scenario=Scenario(faults=(Resets(probability=0.5),)))
+    refresh, outcomes = "demo", []
+    for second in range(40):
+        reply = ask_token(simulator, float(second), grant_type="refresh_token", refresh_token=refresh)
+        outcomes.append(reply)
+        if reply != Hangup():
+            refresh = orjson.loads(reply.body)["refresh_token"]
+    assert Hangup() in outcomes
+    assert {reply.status for reply in outcomes if reply != Hangup()} == {200}
+
+
+def test_only_a_post_gives_a_token():
+    assert Simulator().answer(Request(method="GET", path="/oauth/tokens"), 0.0).status == 404
+    assert Simulator().answer(Request(method="POST", path="/oauth/tokens/x"), 0.0).status == 404
+
+
+def test_a_dead_subdomain_has_neither_jobs_nor_tokens_for_a_while():
+    simulator = Simulator(scenario=SCENARIOS["dead-subdomain"])
+    assert [read_with(simulator, "x", at).status for at in (0.0, 5.0, 64.9, 65.0)] == [200, 404, 404, 200]
+    assert read_with(Simulator(scenario=SCENARIOS["dead-subdomain"]), "x", 0.0).status == 200
+    young = Simulator(scenario=SCENARIOS["dead-subdomain"])
+    assert [ask_token(young, at).status for at in (0.0, 5.0, 65.0)] == [200, 404, 200]
+
+
+def test_a_huge_retry_after_holds_as_long_as_it_says():
+    simulator = Simulator(scenario=SCENARIOS["retry-huge"])
+    now = 0.0
+    while show_many(simulator, [], now).status != 429:
+        now += 1.0
+    assert show_many(simulator, [], now + 7_199.0).headers["Retry-After"] == "1"
+    assert 200 in {show_many(simulator, [], now + 7_200.0 + attempt).status for attempt in range(5)}
+
+
+def test_a_429_comes_although_much_remains():
+    simulator = Simulator(scenario=SCENARIOS["limited"])
+    answers = [show_many(simulator, [], float(second)) for second in range(20)]
+    assert min(int(answer.headers["X-Rate-Limit-Remaining"]) for answer in answers if answer.status == 429) > 600
+
+
+def test_a_scenario_may_be_exchanged_and_started_jobs_keep_their_course():
+    simulator = Simulator(scenario=SCENARIOS["failing"])
+    (first,) = start(simulator)
+    simulator.scenario = SCENARIOS["headers-none"]
+    (second,) = start(simulator)
+    answer = show_many(simulator, [first, second], 60.0)
+    assert "X-Rate-Limit" not in answer.headers
+    words = {status["id"]: status["status"] for status in orjson.loads(answer.body)["job_statuses"]}
+    assert words == {first: "failed", second: "completed"}
+
+
+def test_tenants_that_meet_a_429_are_counted():
+    simulator = Simulator(scenario=SCENARIOS["busy"])
+    for _ in range(200):
+        show_many(simulator, [], 0.0)
+    tally = simulator.tenants("default", 59.0)
+    assert tally.refused > 50
+    assert tally.refused_alone == 0

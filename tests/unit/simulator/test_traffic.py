@@ -6,7 +6,7 @@ import orjson
 
 from relay.simulator.answer import Request
 from relay.simulator.model import Simulator
-from relay.simulator.scenario import SCENARIOS
+from relay.simulator.scenarios import SCENARIOS
 from relay.simulator.traffic import sample_traffic
 
 

@@ -152,7 +152,7 @@ def test_init_then_check_against_the_stand_in(run, tmp_path, simulator):
     code, out, _ = run("check", RELAY_LISTEN="127.0.0.1:0")
     assert (code, out.splitlines()[-1]) == (0, "all is well")
     assert re.search(r"^ok +account demo: answered in .*; limit 700 requests a minute", out, re.MULTILINE)
-    assert re.search(r"^ok +ledger \./relay\.db: is new", out, re.MULTILINE)
+    assert re.search(r"^ok +ledger relay\.db: is new", out, re.MULTILINE)
     assert len(call(f"{simulator}/simulator/requests")["requests"]) == before + 1
     assert [file.name for file in tmp_path.iterdir() if "relay.db" in file.name] == []
 

@@ -40,7 +40,7 @@ def test_piped_it_prints_one_event_per_line_and_ends_in_time(tmp_path):
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     lines = out.splitlines()
     assert process.returncode == 0
-    assert len(lines) > 2
+    assert lines
     assert all(EVENT.fullmatch(line) for line in lines)
     assert f"{len(lines)} events delivered" in err
     assert_nothing_is_left(process, tmp_path)

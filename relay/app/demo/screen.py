@@ -52,12 +52,23 @@ def screen(board: Board, links: Links, spent: Spent, lines: int) -> RenderableTy
 
 
 def _header(links: Links) -> RenderableType:
-    places = _grid((None, None, None, None))
-    places.add_row("jobs", f"{links.relay}/v1/jobs", "metrics", f"{links.relay}/metrics")
-    places.add_row("API", f"{links.relay}/openapi.json", "files", links.folder)
-    truth = Text.assemble("truth ", f"{links.simulator}/simulator/truth", no_wrap=True, overflow="ellipsis")
-    title = Text.assemble(("relay demo", "bold"), f"  {TITLE}", no_wrap=True, overflow="ellipsis")
-    return Group(title, places, truth)
+    places = _grid((None, None))
+    places.add_row(_line(("jobs", f"{links.relay}/v1/jobs")), _line(("API", f"{links.relay}/openapi.json")))
+    places.add_row(_line(("metrics", f"{links.relay}/metrics")), "")
+    # The folder comes last, so that a long path cuts nothing but itself.
+    return Group(
+        Text.assemble(("relay demo", "bold"), f"  {TITLE}", no_wrap=True, overflow="ellipsis"),
+        places,
+        _line(("truth", f"{links.simulator}/simulator/truth"), ("files", links.folder)),
+    )
+
+
+def _line(*places: tuple[str, str]) -> Text:
+    """Names and where to find them, on one line."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for index, (name, where) in enumerate(places):
+        line.append("  " if index else "").append(f"{name} ", style="dim").append(where)
+    return line
 
 
 def _jobs(rows: Iterable[Row]) -> RenderableType:

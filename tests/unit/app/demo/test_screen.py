@@ -9,7 +9,7 @@ import relay
 from relay.app.demo.board import Board
 from relay.app.demo.screen import Links, Spent, screen
 
-LINKS = Links(relay="http://127.0.0.1:8080", simulator="http://127.0.0.1:8090", folder="/tmp/relay-demo-abcd1234")
+LINKS = Links(relay="http://127.0.0.1:48080", simulator="http://127.0.0.1:48090", folder="/tmp/relay-demo-abcd1234")
 EXAMPLES = Path(relay.__file__).parents[1] / "docs" / "events"
 
 
@@ -49,8 +49,8 @@ def test_it_fits_every_terminal(board, width, height):
 def test_everything_worth_knowing_is_on_it(board, width, height):
     text = "\n".join(shown(board, width, height))
     places = ("/v1/jobs", "/openapi.json", "/metrics")
-    assert all(f"http://127.0.0.1:8080{place}" in text for place in places)
-    assert "http://127.0.0.1:8090/simulator/truth" in text
+    assert all(f"http://127.0.0.1:48080{place}" in text for place in places)
+    assert "http://127.0.0.1:48090/simulator/truth" in text
     assert "/tmp/relay-demo-abcd1234" in text
     assert "partially failed  " in text
     assert "2 ok, 1 failed" in text
@@ -58,6 +58,15 @@ def test_everything_worth_knowing_is_on_it(board, width, height):
     assert "partially failed: 2 ok, 1 failed" in text
     assert "30 jobs: 29 running, 1 partially failed; 31 events delivered" in text
     assert "57 requests to Zendesk in the last minute, of 120   Ctrl-C ends it" in text
+
+
+def test_a_long_folder_cuts_nothing_but_itself(board):
+    console = Console(file=io.StringIO(), width=80, height=24, _environ={})
+    links = Links(relay=LINKS.relay, simulator=LINKS.simulator, folder="/very" * 30)
+    console.print(screen(board, links, Spent(last_minute=0, ceiling=120), 24))
+    text = console.file.getvalue()
+    places = ("48080/v1/jobs", "48080/openapi.json", "48080/metrics", "48090/simulator/truth", "files /very")
+    assert all(place in text for place in places)
 
 
 def test_at_the_beginning_there_is_nothing_yet():

@@ -20,6 +20,7 @@ from relay.core.job import EventType, TrackRequest
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.core.record import Batch
+from relay.core.tokens import TOKEN_PATH, Grant, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 from relay.errors import LedgerError, Reason
 from relay.ledger.memory import MemoryLedger
@@ -42,12 +43,19 @@ class ModelZendesk:
         self._round_trip = round_trip_seconds
 
     async def get(self, request: Request) -> Response | NoResponse:
-        await asyncio.sleep(self._round_trip / 2)
         url = urlsplit(f"/accounts/{self._account}{request.path}")
-        model_request = ModelRequest(
-            method="GET", path=url.path, query=dict(parse_qsl(url.query)), authorization="Bearer x"
+        authorization = f"Bearer {request.access_token or 'x'}"
+        return await self._exchange(
+            ModelRequest(method="GET", path=url.path, query=dict(parse_qsl(url.query)), authorization=authorization)
         )
-        answer = self._simulator.answer(model_request, self._clock.now())
+
+    async def post(self, request: TokenRequest) -> Response | NoResponse:
+        path = f"/accounts/{self._account}{TOKEN_PATH}"
+        return await self._exchange(ModelRequest(method="POST", path=path, body=request.body))
+
+    async def _exchange(self, request: ModelRequest) -> Response | NoResponse:
+        await asyncio.sleep(self._round_trip / 2)
+        answer = self._simulator.answer(request, self._clock.now())
         await asyncio.sleep(self._round_trip / 2)
         if isinstance(answer, Hangup):
             return NoResponse(reason=Reason.RESET, detail="reset")
@@ -129,6 +137,10 @@ class World:
         self.polling = Polling()
         self.rate = Rate()
         self.log = _Silent()
+        self.grants: dict[str, Grant] = {}
+
+    def zendesk(self, account: str) -> ModelZendesk:
+        return ModelZendesk(self.simulator, account, self.clock)
 
     def shard(self) -> Shard:
         return Shard(
@@ -139,7 +151,8 @@ class World:
                     source=f"https://{name}.zendesk.com/api/v2/job_statuses",
                     rate=self.rate,
                     polling=self.polling,
-                    zendesk=ModelZendesk(self.simulator, name, self.clock),
+                    zendesk=self.zendesk(name),
+                    grant=self.grants.get(name),
                 )
                 for name in self.accounts
             ],

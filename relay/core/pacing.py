@@ -50,7 +50,7 @@ class Pacer:
         self._window_ends = now  # rather too late than too early
         self._sent_at = now
         self._in_flight = 0
-        self._overlapping = False
+        self._overlapping = False  # whether the newest request went out while others were underway
         self._waits_until = now
         self._stumbles = 0
 
@@ -94,15 +94,13 @@ class Pacer:
     def heard(self, rate: RateHeaders, now: float) -> None:
         """A request ended, with these headers; with none where there was no reply."""
         self._in_flight -= 1
-        in_order = not self._overlapping
-        self._overlapping = self._overlapping and self._in_flight > 0
         self.limit = rate.limit or self.limit
         if rate.remaining is None:
             return
         if rate.limit is None:
             self.limit = max(self.limit or 0, _plan_limit(rate.remaining))
         remaining = max(rate.remaining - self._in_flight, 0)
-        match self._window_of(rate.reset_seconds, remaining, now, in_order=in_order):
+        match self._window_of(rate.reset_seconds, remaining, now):
             case _Window.NEXT:
                 self.remaining = remaining
                 self._window_ends = now + _seconds_left(rate.reset_seconds)
@@ -113,14 +111,14 @@ class Pacer:
                 self._window_ends = min(self._window_ends, now + _seconds_left(rate.reset_seconds))
                 self._allowance = min(self._allowance, self._share_of(self.remaining))
 
-    def _window_of(self, reset_seconds: float | None, remaining: int, now: float, *, in_order: bool) -> "_Window":
+    def _window_of(self, reset_seconds: float | None, remaining: int, now: float) -> "_Window":
         """Which window a reply speaks of: replies may overtake each other, also from one window to the next."""
         over = now >= self._window_ends
         # A reply that was long on its way seems to speak of a later end, but not by as much as half a window.
         distance = now + _seconds_left(reset_seconds) - self._window_ends if reset_seconds else 0.0
         if self.remaining is None or distance > WINDOW_SECONDS / 2:
             return _Window.NEXT
-        if in_order:
+        if not self._overlapping:
             jumped_up = not reset_seconds and remaining > self.remaining
             return _Window.NEXT if over or jumped_up else _Window.THIS
         return _Window.EARLIER if over or distance < -WINDOW_SECONDS / 2 else _Window.THIS

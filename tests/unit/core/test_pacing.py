@@ -175,6 +175,12 @@ class TestWindows:
         pacer.heard(told(101, reset=31), 45.0)
         assert pacer.next_at(45.0) == 51.0
 
+    def test_a_prompt_reply_corrects_the_end_that_a_late_one_told(self):
+        pacer = Pacer(Rate(floor_requests_per_minute=0), 0.0)
+        ask(pacer, 1.0, told(50, reset=50), answered_at=21.0)
+        ask(pacer, 30.0, told(49, reset=21))
+        assert pacer.next_at(30.0) == 51.0
+
     def test_requests_underway_are_counted_as_spent(self):
         pacer = Pacer(FAST, 0.0)
         ask(pacer, 1.0, told(390))
@@ -208,7 +214,7 @@ class TestWindows:
 
     @pytest.mark.parametrize("reset", [0, None, 61, 999_999_999])
     def test_a_reset_that_says_nothing_of_use_means_a_whole_window(self, reset):
-        pacer = Pacer(FAST, 0.0)
+        pacer = Pacer(Rate(floor_requests_per_minute=0), 0.0)
         ask(pacer, 1.0, told(0, reset=reset))
         assert pacer.next_at(1.0) == 61.0
 

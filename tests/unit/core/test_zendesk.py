@@ -1,5 +1,6 @@
 """Replies as they were recorded, documented and feared: all end as values, none as a wrong conclusion."""
 
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -79,6 +80,9 @@ class TestComplete:
     @pytest.mark.parametrize("body", [{"job_status": status("V3-1")}, status("V3-1")], ids=["wrapped", "bare"])
     def test_one_job_comes_wrapped_or_bare(self, body):
         assert reply_to(ONE, body) == Reply(found={"V3-1": status("V3-1")})
+
+    def test_one_job_may_have_a_count_of_its_own(self):
+        assert reply_to(ONE, status("V3-1", count=9)).reason is None
 
 
 NOT_COMPLETE = {
@@ -285,12 +289,21 @@ class TestRetryAfter:
             ("Wed, 99 Foo 2026 00:00:00 GMT", None),
             (http_date(NOW + 120), 120.0),
             (http_date(NOW - 120), 0.0),
-            (http_date(NOW + 120).replace("GMT", "-0000"), 120.0),
             ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_SECONDS_MAX),
         ],
     )
     def test_seconds_or_a_date_within_bounds(self, value, seconds):
         assert retry_after_seconds({"retry-after": value}, NOW) == seconds
+
+    def test_a_date_without_a_zone_is_utc_wherever_relay_runs(self, monkeypatch):
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            value = http_date(NOW + 120).replace("GMT", "-0000")
+            assert retry_after_seconds({"retry-after": value}, NOW) == 120.0
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
     def test_absent_is_not_zero(self):
         assert retry_after_seconds({}, NOW) is None

@@ -8,6 +8,7 @@ from itertools import takewhile
 from random import Random
 
 from relay.core.delivery import Delivery, DeliveryState
+from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView, Retention
 from relay.core.standing import AccountStanding
@@ -27,7 +28,7 @@ FORGET_PAGE = 500
 AT_RISK_AGE = 0.75  # of the time after which a job expires
 AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 7.0  # for attempts underway; `docker stop` puts up with 10 s in all
 
 
 class Shard:
@@ -102,7 +103,9 @@ class Shard:
         for courier in self._couriers.values():
             courier.stop()
         if self._delivering:
-            _, late = await asyncio.wait(self._delivering, timeout=DRAIN_SECONDS)
+            # How an attempt ends cannot be recorded while the ledger is out of order: no reason to wait for it.
+            patience = DRAIN_SECONDS if self._writer.healthy.is_set() else 0.0
+            _, late = await asyncio.wait(self._delivering, timeout=patience)
             for task in late:
                 task.cancel()
         self._writer.drain()
@@ -206,15 +209,19 @@ class Shard:
                 self.poller.add(self.live.add(job))
             return
         if job.sequence > watch.job.sequence:
-            self._count(job)
+            self._count(job, watch.job.sequence)
         self.live.change(watch, job)
         if job.terminal:
             for ended in self._waiters.get(job.key, ()):
                 if not ended.done():
                     ended.set_result(None)
 
-    def _count(self, job: Job) -> None:
-        self._around.metrics.event(job.events[-1].type, job.outcome or "none")
+    def _count(self, job: Job, after_sequence: int) -> None:
+        """A job that was seen twice while one commit ran has got several events at once."""
+        for event in job.events:
+            if event.sequence > after_sequence:
+                outcome = job.outcome if event.type in TERMINAL_TYPES else None
+                self._around.metrics.event(event.type, outcome or "none")
         if job.terminal and job.completed_at is not None and job.detected_at is not None:
             stated = datetime.fromisoformat(job.completed_at).timestamp()
             self._around.metrics.detected(job.account, max(0.0, job.detected_at - stated))

@@ -91,6 +91,8 @@ class Courier:
     async def _deliver(self, underway: Underway) -> None:
         try:
             async with self._slots:
+                if self._stopped:
+                    return
                 sequence, attempt = await self._attempt(underway)
             await self._settle(underway, sequence, attempt)
         finally:

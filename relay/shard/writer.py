@@ -208,7 +208,8 @@ class Writer:
         while not await self._probe():
             self._around.beat("writer")
             self._refuse_claims(refusal)
-            await asyncio.sleep(pause)
+            self._work.clear()
+            await wait_for(self._work, pause)  # or until it is drained
             pause = min(2 * pause, PROBE_SECONDS_MAX)
             if self._draining:
                 return

@@ -8,16 +8,30 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 Loop = asyncio.AbstractEventLoop
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def run(command: Coroutine[Any, Any, Result]) -> Result:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(command)
 
 
+def run_until_signal(command: Coroutine[Any, Any, Result]) -> Result:
+    """As `run`, for a command that awaits `stop_signal`, and is the last that the process does.
+
+    Whoever sends the signal twice does not spoil the exit code: the second may come when the loop is closed already.
+    """
+    try:
+        return run(command)
+    finally:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def stop_signal() -> asyncio.Event:
     """Set by SIGTERM or SIGINT, which from now on do nothing else."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

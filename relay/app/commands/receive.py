@@ -44,7 +44,7 @@ def run(*, host: str, port: int, secrets: Sequence[str], as_json: bool, environm
         system_clock=time.time,
     )
     # A secret that was given is known to the user, and stays unsaid.
-    process.run(_receive(application, host, port, notices, GIVEN if given else fresh))
+    process.run_until_signal(_receive(application, host, port, notices, GIVEN if given else fresh))
     return 0
 
 

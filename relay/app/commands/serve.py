@@ -19,7 +19,7 @@ def run(*, config: Path, environ: Mapping[str, str]) -> int:
     """Raises ConfigError: it cannot start like this."""
     loaded = load_supported(config, environ)
     log = configure(style=loaded.log.format, level=loaded.log.level)
-    process.run(serve(config, environ, loaded, log))
+    process.run_until_signal(serve(config, environ, loaded, log))
     return 0
 
 

@@ -35,7 +35,7 @@ def run(*, host: str, port: int, scenarios: Sequence[str], seed: int, token: str
         return 0
     simulator = Simulator(seed=seed, scenario=chosen(scenarios), token=token)
     # A token that was given is the user's secret and stays unsaid.
-    process.run(_simulate(simulator, host, port, shown_token="demo" if token is None else "<token>"))
+    process.run_until_signal(_simulate(simulator, host, port, shown_token="demo" if token is None else "<token>"))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m relay …` as people run it: real processes, real ports, what they print and how they end."""
+"""The command line as people use it: real ports, real processes where they live on, what they print, how they end."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import relay
+from relay.__main__ import main
 from relay.core.signing import Secret, sign
 
 ROOT = Path(relay.__file__).parents[1]
@@ -78,12 +79,18 @@ def started(folder, *arguments, **environ):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Run a command to its end: its code and what it printed."""
+def run(tmp_path, monkeypatch, capsys):
+    """Run a command to its end, in this process, which saves the start of another: its code and what it printed."""
+    monkeypatch.chdir(tmp_path)
 
     def run_(*arguments, **environ):
-        with started(tmp_path, *arguments, **environ) as command:
-            return command.ends(), command.out, command.err
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("RELAY_CONFIG", "RELAY_DATA", "RELAY_LISTEN", "RELAY_URL", "RELAY_API_KEY"):
+                patch.delenv(name, raising=False)
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            code = main(arguments)
+        return code, *capsys.readouterr()
 
     return run_
 
@@ -210,23 +217,23 @@ def test_a_ledger_is_used_by_one_relay_at_a_time(serving):
         ("", {"RELAY_LISTEN": "0.0.0.0:0"}, r"api_keys:\n +- name: default\n +key: \$\{RELAY_API_KEY\}"),
     ],
 )
-def test_serve_with_a_configuration_that_cannot_be_used(run, tmp_path, text, environ, expected):
+def test_serve_with_a_configuration_that_cannot_be_used(tmp_path, text, environ, expected):
     accounts = "accounts: [{name: a, base_url: 'https://a.zendesk.com', auth: {kind: bearer, token: t}}]\n"
     (tmp_path / "config.yaml").write_text(f"{text}\n{accounts}")
-    code, _, err = run("serve", **environ)
-    assert code == 2
-    assert re.search(expected, err)
-    assert "Traceback" not in err
+    with started(tmp_path, "serve", **environ) as command:
+        assert command.ends() == 2
+    assert re.search(expected, command.err)
+    assert "Traceback" not in command.err
 
 
-def test_serve_where_another_program_listens(run, tmp_path, simulator):
+def test_serve_where_another_program_listens(tmp_path, simulator):
     configuration(tmp_path, simulator)
     address = simulator.removeprefix("http://")
     text = (tmp_path / "config.yaml").read_text().replace("127.0.0.1:0", address)
     (tmp_path / "config.yaml").write_text(text)
-    code, _, err = run("serve")
-    assert code == 2
-    assert f"cannot listen on {address}" in err
+    with started(tmp_path, "serve") as command:
+        assert command.ends() == 2
+    assert f"cannot listen on {address}" in command.err
 
 
 def test_jobs_are_handed_in_and_known_the_second_time(run, serving, simulator):

@@ -315,12 +315,12 @@ def test_receive_prints_what_is_signed_and_refuses_the_rest(tmp_path):
         assert command.send(signal.SIGTERM).ends() == 0
 
 
-def test_a_port_that_is_taken_is_a_mistake(run, simulator):
+@pytest.mark.parametrize("name", ["simulate", "receive"])
+def test_a_port_that_is_taken_is_a_mistake(tmp_path, simulator, name):
     port = simulator.rpartition(":")[2]
-    for command in ("simulate", "receive"):
-        code, _, err = run(command, "--port", port)
-        assert code == 2
-        assert f"cannot listen on 127.0.0.1:{port}" in err
+    with started(tmp_path, name, "--port", port) as command:
+        assert command.ends() == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in command.err
 
 
 def test_whoever_stops_reading_ends_it_quietly(tmp_path):

@@ -26,7 +26,7 @@ MINUTE = 60.0
 def run(*, seconds: float | None, seed: int) -> int:
     """`seconds`: how long it goes on; None: until a signal."""
     with TemporaryDirectory(prefix="relay-demo-") as folder:
-        process.run(_demo(Path(folder), seconds, seed))
+        process.run_until_signal(_demo(Path(folder), seconds, seed))
     return 0
 
 

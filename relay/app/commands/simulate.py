@@ -30,8 +30,8 @@ further accounts live under {url}/accounts/<name>\
 def run(*, host: str, port: int, scenarios: Sequence[str], seed: int, token: str | None, only_list: bool) -> int:
     """Raises ConfigError: an unknown scenario, or an address that is taken."""
     if only_list:
-        for name in SCENARIOS:
-            say(console(), name)
+        for name, scenario in SCENARIOS.items():
+            say(console(), f"{name:<16} {scenario.about}")
         return 0
     simulator = Simulator(seed=seed, scenario=chosen(scenarios), token=token)
     # A token that was given is the user's secret and stays unsaid.

@@ -37,10 +37,9 @@ def _is_broken_pipe(error: BrokenPipeError | ExceptionGroup[Exception]) -> bool:
 
 
 def _run(command: str, arguments: dict[str, object]) -> int:
-    # Imported when it is needed: nobody waits for a web server to be loaded before reading `relay --help`.
-    module = import_module(f"relay.app.commands.{command}")
     try:
-        code: int = module.run(**arguments)
+        # Imported when it is needed: nobody waits for a web server to be loaded before reading `relay --help`.
+        code: int = import_module(f"relay.app.commands.{command}").run(**arguments)
     except RelayError as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, ConfigError) else FAILED

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.live import Live
 
 from relay.app import process
-from relay.app.commands.event_line import event_line
 from relay.app.demo.board import Board
 from relay.app.demo.screen import Links, Spent, screen
 from relay.app.demo.stage import CEILING, Stage, stage
 from relay.app.demo.traffic import play
+from relay.app.event_line import event_line
 from relay.app.terminal import console, say
 
 REFRESH_SECONDS = 0.2

@@ -8,8 +8,8 @@ from aiohttp import web
 from rich.console import Console
 
 from relay.app import process
-from relay.app.commands.event_line import event_line
 from relay.app.commands.secret import fresh_secret
+from relay.app.event_line import event_line
 from relay.app.terminal import COLOURS, console, say
 from relay.config.addresses import ListenAddress
 from relay.core.signing import Secret, SecretError

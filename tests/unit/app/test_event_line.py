@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relay
-from relay.app.commands.event_line import event_line
+from relay.app.event_line import event_line
 
 EXAMPLES = Path(relay.__file__).parents[1] / "docs" / "events"
 TEXT = st.text("a /=\n\x1b\x9b\u202e\N{SNOWMAN}", max_size=5)

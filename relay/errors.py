@@ -49,7 +49,7 @@ class ConfigError(RelayError):
     """The configuration cannot be used. The text names file, key, value and what is allowed; exit code 2."""
 
 
-class Unavailable(RelayError):
+class Unavailable(RelayError):  # noqa: N818 - says what it is
     """Work cannot be taken now; the same call may succeed after `retry_after_seconds`."""
 
     def __init__(self, reason: Reason, detail: str, retry_after_seconds: float = 1.0) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from relay.core.job import STATES, Event, EventType, Items, Job
+from relay.core.results import total_of
 
 SPEC_VERSION: Final = "1.0"
 DATA_CONTENT_TYPE: Final = "application/json"
@@ -98,7 +99,7 @@ def _data(job: Job, event: Event) -> dict[str, Any]:
     # The row's outcome, results and counts belong to the terminal event; while the job ran there were none.
     final = event.type in TERMINAL_TYPES
     job_status = job.job_status if final else event.job_status
-    items = job.items if final else Items(total=_total(event.job_status))
+    items = job.items if final else _items_while_running(event)
     return {
         "account": job.account,
         "job_id": job.id,
@@ -115,6 +116,5 @@ def _data(job: Job, event: Event) -> dict[str, Any]:
     }
 
 
-def _total(job_status: bytes | None) -> int | None:
-    total = orjson.loads(job_status).get("total") if job_status is not None else None
-    return total if type(total) is int and total >= 0 else None
+def _items_while_running(event: Event) -> Items:
+    return Items() if event.job_status is None else Items(total=total_of(orjson.loads(event.job_status)))

@@ -148,7 +148,10 @@ def _request(item: Any, resolve: Resolve, traceparent: str | None) -> TrackReque
 
 
 def _encoded(metadata: dict[str, Any]) -> bytes:
-    encoded = orjson.dumps(metadata)
+    try:
+        encoded = orjson.dumps(metadata)
+    except orjson.JSONEncodeError:  # it reads more levels than it writes
+        raise Refused(Code.INVALID_FIELD, "/metadata", "metadata: it is nested too deeply") from None
     if len(encoded) > METADATA_BYTES_MAX:
         detail = f"metadata: {len(encoded)} bytes as JSON; at most {METADATA_BYTES_MAX} are taken"
         raise Refused(Code.INVALID_FIELD, "/metadata", detail)

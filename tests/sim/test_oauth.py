@@ -13,6 +13,7 @@ from relay.core.pacing import Rate
 from relay.core.tokens import ClientCredentials, RefreshToken, decode_record
 from relay.core.zendesk import NoResponse, Response
 from relay.errors import Reason
+from relay.shard.ports import Polling
 from relay.shard.renewal import TOKEN_MARK
 from relay.simulator import SCENARIOS, Scenario, combine
 from relay.simulator.routing import Call
@@ -187,6 +188,28 @@ def test_a_401_in_mid_poll_renews_once_and_repeats_at_once(kind):
             assert back_at - refused[0].at < 6, "a round trip for the 401, one for the token, and the gaps"
         assert not world.log.paused()
         assert not world.requests_for(Call.SHOW), "nobody was taken for missing"
+
+    run(main())
+
+
+def test_what_a_dead_token_has_turned_away_does_not_wait_for_its_next_turn():
+    """Looks are far apart here: the one that was refused is made up for within three gaps."""
+
+    async def main():
+        world = Signing()
+        world.polling = Polling(fresh_within_seconds=60)
+        async with world.relay() as shard:
+            await shard.track(world.requests(world.start_jobs(20, fate="stuck")))
+            await asyncio.sleep(200)
+            world.tokens.expire()
+            await asyncio.sleep(400)
+        polls = world.requests_for(Call.SHOW_MANY)
+        (refused,) = [index for index, poll in enumerate(polls) if poll.status == 401]
+        before, struck, repeated, after = polls[refused - 1 : refused + 3]
+        assert struck.at - before.at > 10
+        assert repeated.at - struck.at < 3.5
+        assert after.at - repeated.at > 10
+        assert struck.ids == repeated.ids == 20
 
     run(main())
 

@@ -15,8 +15,8 @@ from integration.processes import Relay, serving, until, write_config
 from integration.promises import Arrival, assert_in_order, assert_spaced, assert_told_right
 
 KILLS = 30
-KILLED_AT_START = 0.2  # so many of the processes; the others live on for a while once they have started
-LIFE_SECONDS_MAX = 0.8
+KILLED_AT_START = 0.4  # so many of the processes; the others live on for a while once they have started
+LIFE_SECONDS_MAX = 0.7
 ANSWER_SECONDS_MAX = 0.2  # of the receivers: so that most kills meet deliveries in flight
 FATES = ("succeeded", "partially_failed", "all_failed", "failed", "killed")
 
@@ -93,7 +93,7 @@ def answers_after_a_while(chance: Random):
     return answer
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_thirty_kills_lose_nothing_and_break_no_promise(tmp_path):
     """Every acknowledged job has its end told, repeats under the same id; the order per job and the rate hold."""
     pulse, over = Pulse(), asyncio.Event()
@@ -123,7 +123,7 @@ async def test_thirty_kills_lose_nothing_and_break_no_promise(tmp_path):
         assert_told_right(receiver, truth, ids)
         assert_in_order(receiver)
         assert len(receiver.got) > len({message.id for message in receiver.got}), "kills met deliveries in flight"
-    assert len(account.requests) > 2 * KILLS
+    assert len(account.requests) > KILLS
     assert_spaced([Arrival.of(record.at, pulse.beats) for record in account.requests], gap_seconds=0.1)
     assert [complaint for relay in house.past for complaint in relay.complaints()] == []
 

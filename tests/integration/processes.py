@@ -6,6 +6,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from math import nan
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,14 +19,15 @@ LINE_BYTES_MAX = 1 << 20
 
 
 class Relay:
-    """One `relay serve`. `log`: its lines so far. `stderr`: all that it has written there. `url`: once it has started.
+    """One `relay serve`. `log`: its lines so far. `url`, `started_at`: of when it has started.
 
-    Warnings of Python, such as those of things left open, go to `stderr`.
+    `stderr`: all that it has written there, such as Python's warnings of things left open.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.url = ""
+        self.started_at = nan
         self.log: list[dict[str, Any]] = []
         self.stderr = ""
         self._grown = asyncio.Event()
@@ -41,7 +44,9 @@ class Relay:
         async for line in self.process.stdout:
             entry = orjson.loads(line)
             self.log.append(entry)
-            self.url = entry["listen"] if entry["event"] == "service.started" else self.url
+            if entry["event"] == "service.started":
+                self.url = entry["listen"]
+                self.started_at = datetime.fromisoformat(entry["timestamp"]).timestamp()
             self._grown.set()
         self._grown.set()
 

@@ -130,7 +130,7 @@ async def test_thirty_kills_lose_nothing_and_break_no_promise(tmp_path):
 
 async def test_a_new_process_waits_one_gap_before_its_first_request(tmp_path):
     """Its predecessor may have asked just before it was killed, and nothing says so."""
-    gap_seconds = 2.0
+    gap_seconds, construction_seconds = 2.0, 0.5
     async with peers.zendesk("acme", "fast") as account, peers.client() as session:
         config = write_config(tmp_path, accounts=[account.section(requests_per_minute=60 / gap_seconds)])
         stuck = (await account.start_jobs(session, 1, fate="stuck"))[0]
@@ -138,6 +138,7 @@ async def test_a_new_process_waits_one_gap_before_its_first_request(tmp_path):
             async with serving(config) as relay:
                 await peers.submit(session, lambda url=relay.url: url, {"job_status": stuck})
                 await until(lambda made=number: len(account.requests) > made, 30, "no request")
+                assert account.requests[-1].at > relay.started_at - construction_seconds + gap_seconds
     assert_spaced([Arrival(after=record.at, at=record.at) for record in account.requests], gap_seconds=gap_seconds)
 
 

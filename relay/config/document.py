@@ -4,8 +4,9 @@ Faults are collected, not raised, so that a person sees all of them at once; onl
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,28 +31,76 @@ _TEXT = "tag:yaml.org,2002:str"
 
 @dataclass(slots=True, kw_only=True)
 class Document:
-    """`values`: mappings, lists and scalars. `lines`: from 1, for every key and element that is there.
+    """`values`: mappings, lists and scalars. `root`: where they belong; all paths begin with it, though no report does.
 
-    `sources`: what was substituted into a scalar. `whole`: scalars that were one reference and nothing else.
-    `unresolved`: scalars with a reference that failed; `faults` says why.
+    `lines`: from 1, for every key and element that is there. `sources`: what was substituted into a scalar.
+    `whole`: scalars that were one reference and nothing else. `unresolved`: scalars with a reference that failed;
+    `faults` says why.
     """
 
     values: Any = None
+    root: KeyPath = ()
     lines: dict[KeyPath, int] = field(default_factory=dict)
     sources: dict[KeyPath, tuple[str, ...]] = field(default_factory=dict)
     whole: set[KeyPath] = field(default_factory=set)
     unresolved: set[KeyPath] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
 
+    def where(self, path: KeyPath) -> str:
+        """`:line` of the key, or of what it should stand in; nothing where that is the whole document."""
+        line = self._line(path)
+        return f":{line}" if line else ""
 
-def parse(text: str, name: str, environ: Mapping[str, str], read_text: ReadText) -> Document:
-    """Raises ConfigError, with line and column, when the text is not YAML. `name`: what errors call the file."""
+    def report(self, name: str, faults: Iterable[Fault]) -> str:
+        """One line per fault, in the order of the file; a key that is missing is reported where it should stand."""
+        told = sorted({(self._line(fault.path), self._told(fault)): fault for fault in faults}.items())
+        return "\n".join(f"{name}{self.where(fault.path)}: {text}" for (_, text), fault in told)
+
+    def _told(self, fault: Fault) -> str:
+        return str(Fault(path=fault.path[len(self.root) :], text=fault.text))
+
+    def _line(self, path: KeyPath) -> int:
+        return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 0)
+
+
+Place = Callable[[yaml.Node], KeyPath]
+
+
+def at_the_root(_: yaml.Node) -> KeyPath:
+    return ()
+
+
+def read(path: Path, environ: Mapping[str, str], read_text: ReadText, place: Place = at_the_root) -> Document:
+    """The file as a document. Raises ConfigError as `text_of` and `parse`."""
+    return parse(text_of(path, read_text), str(path), environ, read_text, place)
+
+
+def text_of(path: Path, read_text: ReadText) -> str:
+    """Raises ConfigError: it cannot be read."""
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; `relay init` writes one") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def parse(
+    text: str, name: str, environ: Mapping[str, str], read_text: ReadText, place: Place = at_the_root
+) -> Document:
+    """Raises ConfigError, with line and column, when the text is not YAML.
+
+    `name`: what errors call the file. `place`: where the values belong whose root is this node.
+    """
     loader = _Loader(_REFERENCE.sub(_SHIELDED, text))
     try:
         reader = _Reader(loader=loader, environ=environ, read_text=read_text)
         root = loader.get_single_node()
         if root is not None:
-            reader.document.values = reader.value(root, ())
+            reader.document.root = place(root)
+            reader.document.values = reader.value(root, reader.document.root)
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{name}{_position(error)}: is not valid YAML: {_problem(error)}") from None
     except yaml.YAMLError:

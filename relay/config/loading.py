@@ -1,14 +1,16 @@
 """From a file to a `Config`, or to an error that tells everything that is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from relay.config.document import Document, parse
-from relay.config.faults import Fault, KeyPath
+from relay.config.accounts import Account
+from relay.config.document import Document, parse, read
+from relay.config.folder import ListFiles, account_files, read_account_file
 from relay.config.interpolation import ReadText, read_text
 from relay.config.models import Config
-from relay.config.validation import validate
+from relay.config.settling import Found, settle
+from relay.config.validation import own_layers, validate
 from relay.errors import ConfigError
 
 ANNOTATED = "config.yaml"
@@ -25,30 +27,59 @@ def annotated() -> str:
     return resources.files(__package__).joinpath(ANNOTATED).read_text(encoding="utf-8")
 
 
-def load(path: Path, environ: Mapping[str, str], read: ReadText = read_text) -> Config:
-    """The configuration in the file. Nothing but the arguments is looked at, so it may be called again at any time.
+def load(
+    path: Path, environ: Mapping[str, str], read: ReadText = read_text, files_in: ListFiles = account_files
+) -> Config:
+    """The configuration in the file, with the accounts of `accounts_dir`. Nothing but the arguments is looked at.
 
-    `read` gives the text of the file and of every `${file:…}`; a caller that wants to know these may pass its own.
+    `read` gives the text of every file, `files_in` the names of the files in a folder.
     Raises ConfigError: one line per fault, all of them, as `file:line: key: what is wrong and what is allowed`.
     """
-    document = parse(_text(path, read), str(path), environ, read)
-    _complete(document, parse(IMPLIED, "defaults", environ, read))
-    outcome = validate(document)
+    config = load_file(path, environ, read)
+    found, faults = {}, []
+    for name in list_folder(path, config, files_in):
+        file = Path(config.accounts_dir or "", name)
+        try:
+            found[file] = Found(wanted=read_account_file(file, config, environ, read))
+        except ConfigError as error:
+            faults.append(str(error))
+    settled = settle(path, config.accounts, found)
+    faults += settled.faults.values()
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return with_accounts(config, [account for file in settled.files.values() for account in file.accounts])
+
+
+def with_accounts(config: Config, further: Sequence[Account]) -> Config:
+    """`further`: accounts that have been found to be at peace with the configuration's own."""
+    return config.model_copy(update={"accounts": (*config.accounts, *further)})
+
+
+def load_file(path: Path, environ: Mapping[str, str], read_text: ReadText) -> Config:
+    """As `load`, without the accounts of `accounts_dir`."""
+    document = read(path, environ, read_text)
+    _complete(document, parse(IMPLIED, "defaults", environ, read_text))
+    outcome = validate(document, Config, own_layers(document.values))
     if isinstance(outcome, Config) and not document.faults:
         return outcome
     faults = [] if isinstance(outcome, Config) else outcome
-    raise ConfigError(_report(path, document, [*document.faults, *faults]))
+    raise ConfigError(document.report(str(path), [*document.faults, *faults]))
 
 
-def _text(path: Path, read: ReadText) -> str:
+def refuse_unsupported(path: Path, config: Config) -> None:
+    """Raises ConfigError naming whatever is configured and cannot be served by this version."""
+    unsupported = config.unsupported()
+    if unsupported:
+        raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in unsupported))
+
+
+def list_folder(path: Path, config: Config, files_in: ListFiles) -> Sequence[str]:
+    """The names of the files in `accounts_dir`; none where there is none. Raises ConfigError: it cannot be read."""
+    folder = config.accounts_dir
     try:
-        return read(path)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; `relay init` writes one") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
+        return () if folder is None else files_in(Path(folder))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise ConfigError(f"{path}: accounts_dir: {folder} cannot be read: {error.strerror or error}") from None
 
 
 def _complete(document: Document, implied: Document) -> None:
@@ -63,13 +94,3 @@ def _complete(document: Document, implied: Document) -> None:
         for key in keys.keys() - given.keys():
             given[key] = keys[key]
             document.sources[section, key] = implied.sources.get((section, key), ())
-
-
-def _report(path: Path, document: Document, faults: list[Fault]) -> str:
-    """One line per fault, in the order of the file; a key that is missing is reported where it should stand."""
-    lines = {(_line(fault.path, document), str(fault)): None for fault in faults}
-    return "\n".join(f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in sorted(lines))
-
-
-def _line(path: KeyPath, document: Document) -> int:
-    return next((document.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in document.lines), 0)

@@ -89,7 +89,6 @@ class Config(Section):
 
     def _later(self) -> Iterator[tuple[str, bool]]:
         """What later versions serve, and whether it is asked for."""
-        yield "accounts_dir", self.accounts_dir is not None
         yield "ledger.kind", isinstance(self.ledger, KafkaLedger)
         yield "kafka", self.kafka is not None
         yield "intake.kafka", self.intake.kafka is not None

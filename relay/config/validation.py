@@ -1,8 +1,8 @@
-"""From a document to a `Config`, or to the faults that keep it from being one."""
+"""From a document to a section of the configuration, or to the faults that keep it from being one."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -10,33 +10,46 @@ from pydantic_core import ErrorDetails
 
 from relay.config.document import Document
 from relay.config.faults import Fault, KeyPath, Translator, printable
-from relay.config.models import Config
+from relay.config.sections import Section
+
+Model = TypeVar("Model", bound=Section)
+Layers = Sequence[Mapping[str, Any]]
 
 _NOT_TEXT = {"int_type", "float_type", "bool_type"}
 
 
-def validate(document: Document) -> Config | list[Fault]:
-    values = _with_defaults(document.values)
+def validate(document: Document, model: type[Model], layers: Layers) -> Model | list[Fault]:
+    """`layers`: what the document's accounts inherit where they do not say otherwise, the strongest last."""
+    values = _with_defaults(document.values, layers)
     try:
-        return Config.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        failed = _Failed(error=error, values=values, document=document)
+        failed = _Failed(error=error, values=values, document=document, model=model)
     if failed.retype():
         try:
-            return Config.model_validate(values)
+            return model.model_validate(values)
         except ValidationError as error:
-            failed = _Failed(error=error, values=values, document=document)
+            failed = _Failed(error=error, values=values, document=document, model=model)
     return failed.faults()
 
 
-class _Failed:
-    """A validation that failed, with what it takes to tell why."""
+def own_layers(values: Any) -> Layers:  # noqa: ANN401 - from YAML
+    """What a whole configuration's accounts inherit from its sections `polling` and `account_defaults`."""
+    if not isinstance(values, dict):
+        return ()
+    base = {key: values[key] for key in ("polling",) if key in values}
+    defaults = values.get("account_defaults")
+    return base, defaults if isinstance(defaults, dict) else {}
 
-    def __init__(self, *, error: ValidationError, values: Any, document: Document) -> None:  # noqa: ANN401 - from YAML
+
+class _Failed:
+    """A validation that failed, with what it takes to tell why. `values`: from YAML."""
+
+    def __init__(self, *, error: ValidationError, values: Any, document: Document, model: type[Section]) -> None:  # noqa: ANN401
         self._errors = [one for one in error.errors(include_url=False) if not _follows_from_elements(one)]
         self._values = values
         self._document = document
-        self._translator = Translator(Config)
+        self._translator = Translator(model)
 
     def faults(self) -> list[Fault]:
         translated = chain.from_iterable(self._translator.faults(error, self._show) for error in self._errors)
@@ -100,19 +113,14 @@ def _scalar(text: str) -> object:
     return value if value is None or isinstance(value, (bool, int, float)) else text
 
 
-def _with_defaults(values: Any) -> Any:  # noqa: ANN401 - from YAML
-    """The values, with `polling` and `account_defaults` merged under every account."""
-    if not isinstance(values, dict):
+def _with_defaults(values: Any, layers: Layers) -> Any:  # noqa: ANN401 - from YAML
+    """The values, with the layers merged under every account."""
+    if not isinstance(values, dict) or not isinstance(values.get("accounts"), list):
         return values
-    accounts, defaults = values.get("accounts"), values.get("account_defaults")
-    if not isinstance(accounts, list):
-        return values
-    base = {key: values[key] for key in ("polling",) if key in values}
-    layers = [base, defaults if isinstance(defaults, dict) else {}]
-    return {**values, "accounts": [_inheriting(account, layers) for account in accounts]}
+    return {**values, "accounts": [_inheriting(account, layers) for account in values["accounts"]]}
 
 
-def _inheriting(account: Any, layers: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - from YAML
+def _inheriting(account: Any, layers: Layers) -> Any:  # noqa: ANN401 - from YAML
     if not isinstance(account, dict):
         return account
     inherited = {}

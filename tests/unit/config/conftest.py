@@ -13,6 +13,10 @@ def loaded():
 
     def loaded(text, *, with_account=True, environ=None, files=None):
         given = {"config.yaml": (ACCOUNT if with_account else "") + text, **(files or {})}
-        return load(Path("config.yaml"), environ or {}, lambda path: given[str(path)])
+
+        def files_in(folder):
+            return [Path(name).name for name in given if Path(name).parent == folder]
+
+        return load(Path("config.yaml"), environ or {}, lambda path: given[str(path)], files_in)
 
     return loaded

@@ -1,7 +1,6 @@
 def test_what_this_version_cannot_serve_is_read_and_told(loaded):
     """So that a configuration for a later version is refused with a sentence and not as a typing error."""
     config = loaded(
-        "accounts_dir: accounts\n"
         "ledger: {kind: kafka}\n"
         "kafka: {bootstrap_servers: 'kafka:9092, other:9092'}\n"
         "intake: {kafka: {}}\n"
@@ -9,13 +8,11 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
         " url: https://a.example.com, secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], rate_per_second: 5,"
         " proxy: http://proxy:3128, ca_file: ca.pem, client_cert_file: client.pem}]\n"
         "callbacks: {allow: [{host: '*.local', secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}]}\n",
-        with_account=False,
     )
     assert config.kafka.bootstrap_servers == ("kafka:9092", "other:9092")
     assert [sentence.split(": ") for sentence in config.unsupported()] == [
         [key, "is not available in this version"]
         for key in (
-            "accounts_dir",
             "ledger.kind",
             "kafka",
             "intake.kafka",

@@ -52,13 +52,25 @@ class Pacer:
         self._in_flight = 0
         self._overlapping = False  # whether the newest request went out while others were underway
         self._waits_until = now
+        self._denied_until = now
         self._stumbles = 0
+
+    def reconfigure(self, rate: Rate) -> None:
+        """Keep to this rate from now on. What was learned and spent stays, and so does every wait.
+
+        Only a denial does not count any more: it may be why somebody changed the account's configuration.
+        """
+        self.rate = rate
+        if self.remaining is not None:
+            self._allowance = min(self._allowance, self._share_of(self.remaining))
+        self._denied_until = -math.inf
+        self._stumbles = min(self._stumbles, 1)
 
     def next_at(self, now: float) -> float:
         """The earliest moment for one more request; infinity while an answer must come first."""
         if self._in_flight >= self._in_flight_max(now):
             return math.inf
-        return max(self._waits_until, self._sent_at + self.gap(now))
+        return max(self._waits_until, self._denied_until, self._sent_at + self.gap(now))
 
     def _in_flight_max(self, now: float) -> int:
         # One request alone finds out how things stand: after the start, in each new window, after trouble.
@@ -133,23 +145,29 @@ class Pacer:
     def rate_limited(self, retry_after_seconds: float | None, now: float, jitter: float) -> float:
         """Zendesk said 429. Returns the moment before which nothing is sent. `jitter` in [0, 1)."""
         wait = RATE_LIMITED_SECONDS if retry_after_seconds is None else max(retry_after_seconds, RETRY_SECONDS_MIN)
-        return self._stumble(wait + jitter, now)
+        return self._stand_still(wait + jitter, now)
 
     def denied(self, now: float, jitter: float) -> float:
         """Zendesk does not accept the credentials: asked again, ever more rarely."""
-        return self._stumble(_backoff(DENIED_SECONDS_MIN, DENIED_SECONDS_MAX, self._stumbles, jitter), now)
+        wait = _backoff(DENIED_SECONDS_MIN, DENIED_SECONDS_MAX, self._stumbles, jitter)
+        self._stumble(now)
+        self._denied_until = max(self._denied_until, now + wait)
+        return max(self._waits_until, self._denied_until)
 
     def failed(self, retry_after_seconds: float | None, now: float, jitter: float) -> float:
         """No usable reply: outage, timeout, garbage."""
         wait = _backoff(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, self._stumbles, jitter)
-        return self._stumble(max(wait, retry_after_seconds or 0.0), now)
+        return self._stand_still(max(wait, retry_after_seconds or 0.0), now)
 
-    def _stumble(self, wait: float, now: float) -> float:
-        # Requests that were underway together fail together: that is one stumble, not eight.
-        if not self._stumbles or now >= self._waits_until:
-            self._stumbles += 1
+    def _stand_still(self, wait: float, now: float) -> float:
+        self._stumble(now)
         self.wait_until(now + wait)
-        return self._waits_until
+        return max(self._waits_until, self._denied_until)
+
+    def _stumble(self, now: float) -> None:
+        # Requests that were underway together fail together: that is one stumble, not eight.
+        if not self._stumbles or now >= max(self._waits_until, self._denied_until):
+            self._stumbles += 1
 
 
 class _Window(Enum):

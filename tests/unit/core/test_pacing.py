@@ -458,3 +458,59 @@ class Still(Random):
 
     def choice(self, options):
         return options[0]
+
+
+class TestReconfigured:
+    def test_the_new_ceiling_is_kept_from_the_latest_request_on(self):
+        pacer = Pacer(FAST, 0.0)
+        ask(pacer, 50.0, told(400))
+        pacer.reconfigure(Rate(max_requests_per_minute=6))
+        assert pacer.next_at(50.0) >= 60.0
+        pacer.reconfigure(FAST)
+        assert 50.0 < pacer.next_at(50.0) < 51.0
+
+    def test_what_is_known_of_the_budget_stays_and_a_larger_reserve_counts_at_once(self):
+        pacer = Pacer(FAST, 0.0)
+        ask(pacer, 50.0, told(300))
+        before = pacer.gap(50.0)
+        pacer.reconfigure(FAST)
+        assert (pacer.limit, pacer.remaining) == (400, 300)
+        assert pacer.gap(50.0) == before
+        pacer.reconfigure(Rate(max_requests_per_minute=6_000, reserve=0.75))
+        assert pacer.gap(50.0) >= WINDOW_SECONDS
+
+    def test_it_does_not_refill_what_was_spent(self):
+        pacer = Pacer(FAST, 0.0)
+        ask(pacer, 50.0, told(300))
+        for at in range(51, 60):
+            pacer.sent(float(at))
+            pacer.heard(NO_RATE, float(at))
+            spent = pacer.gap(60.0)
+            pacer.reconfigure(FAST)
+            assert pacer.gap(60.0) == spent
+
+    def test_requests_underway_still_count(self):
+        pacer = Pacer(FAST, 0.0)
+        pacer.sent(50.0)
+        pacer.reconfigure(FAST)
+        assert pacer.next_at(70.0) == math.inf, "the first answer must come first"
+
+    def test_a_retry_after_holds(self):
+        pacer = Pacer(FAST, 0.0)
+        ask(pacer, 50.0, told(300))
+        pacer.rate_limited(500.0, 50.0, 0.0)
+        pacer.denied(50.0, 0.0)
+        pacer.reconfigure(FAST)
+        assert pacer.next_at(50.0) >= 550.0
+
+    def test_a_denial_is_forgotten_and_the_next_one_begins_anew(self):
+        pacer = Pacer(FAST, 0.0)
+        now = 50.0
+        for _ in range(10):
+            ask(pacer, now)
+            now = pacer.denied(now, 0.5)
+        ask(pacer, now)
+        pacer.denied(now, 0.5)
+        pacer.reconfigure(FAST)
+        assert pacer.next_at(now) < now + 1.0
+        assert pacer.denied(now, 0.5) < now + 2 * DENIED_SECONDS_MIN

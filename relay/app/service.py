@@ -6,14 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+import aiohttp
 from aiohttp import web
 
 from relay.app import parts
 from relay.config import Config
+from relay.config.server import Server
 from relay.core.record import Backlog
 from relay.core.standing import Standing
 from relay.errors import ConfigError, LedgerError
-from relay.intake.calls import JobCalls
+from relay.intake.account_calls import AccountCalls
+from relay.intake.calls import Access, JobCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import api, operations, runner
 from relay.intake.probes import Probes
@@ -30,12 +33,17 @@ LOOP_LAG_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A running relay. `address`: host and port it listens on. `failure`: done when a loop failed, which is a bug."""
+    """A running relay. `address`: host and port it listens on. `failure`: done when a loop failed, which is a bug.
+
+    `session`: to reach further accounts by.
+    """
 
     address: tuple[str, int]
-    calls: JobCalls
+    access: Access
     metrics: Metrics
     shard: Shard
+    subscribers: Sequence[Subscriber]
+    session: aiohttp.ClientSession
     failure: asyncio.Task[None]
 
 
@@ -70,21 +78,30 @@ async def running(
             random=Random(),  # noqa: S311 - jitter
         )
         gate = Gate(Bounds())
-        calls = JobCalls(
-            jobs=shard, access=parts.access(config), gate=gate, observer=metrics, monotonic=clock.monotonic
-        )
+        access = parts.access(config)
+        jobs = JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic)
+        accounts = AccountCalls(accounts=shard, access=access)
         sinks = [subscriber.subscription.sink for subscriber in subscribers]
         page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock, sinks=sinks)
         probes = Probes(health=health, gate=gate, metrics=page.render)
-        address = await _listen(stack, config, calls, probes, gate.bounds)
-        jobs = await shard.load()
+        app = api(calls=jobs, accounts=accounts, probes=probes, with_metrics=config.server.metrics_listen is None)
+        address = await _listen(stack, config.server, app, probes, gate.bounds)
+        live_jobs = await shard.load()
         health.loaded = True
         failure = asyncio.create_task(_loops(shard, metrics, clock))
         stack.push_async_callback(_end, failure)
         stack.push_async_callback(shard.drain)
-        log.info("service.started", listen=f"http://{address[0]}:{address[1]}", jobs=jobs, sinks=sinks)
+        log.info("service.started", listen=f"http://{address[0]}:{address[1]}", jobs=live_jobs, sinks=sinks)
         try:
-            yield Service(address=address, calls=calls, metrics=metrics, shard=shard, failure=failure)
+            yield Service(
+                address=address,
+                access=access,
+                metrics=metrics,
+                shard=shard,
+                subscribers=subscribers,
+                session=session,
+                failure=failure,
+            )
         finally:
             log.info("service.draining")
             health.draining = True
@@ -96,12 +113,10 @@ def _subscribers(config: Config, log: Log, clock: SystemClock) -> list[Subscribe
 
 
 async def _listen(
-    stack: AsyncExitStack, config: Config, calls: JobCalls, probes: Probes, bounds: Bounds
+    stack: AsyncExitStack, server: Server, app: web.Application, probes: Probes, bounds: Bounds
 ) -> tuple[str, int]:
-    server = config.server
     if server.metrics_listen is not None:
         await _serve(stack, operations(probes=probes), bounds, server.metrics_listen.host, server.metrics_listen.port)
-    app = api(calls=calls, probes=probes, with_metrics=server.metrics_listen is None)
     return await _serve(stack, app, bounds, server.listen.host, server.listen.port)
 
 

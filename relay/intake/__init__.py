@@ -1,4 +1,4 @@
-"""How jobs come in and are looked up over HTTP: parse, authorise, record, answer.
+"""How jobs come in and are looked up over HTTP: parse, authorise, record, answer. And how accounts stand.
 
 This room decides nothing about jobs. It owns the narrow ports below, through which it sees the rest of relay.
 """
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from relay.core.job import Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView
+from relay.core.standing import AccountStanding
 
 
 class Jobs(Protocol):
@@ -33,6 +34,13 @@ class Jobs(Protocol):
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]:
         """Newest first, without deleted ones, of these accounts (None: all) and in this state (None: any)."""
+
+
+class Accounts(Protocol):
+    """The owner of the accounts."""
+
+    def standing(self) -> Sequence[AccountStanding]:
+        """How each account stands that is configured, or that is not and has live jobs."""
 
 
 class Observer(Protocol):

@@ -20,9 +20,9 @@ JSON_NOW = {**JSON, hdrs.CACHE_CONTROL: "no-store"}
 SOURCE = "http"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Access:
-    """Who may call, and for which accounts: replaced as a whole when the configuration is read again."""
+    """Who may call, and for which accounts. All calls share it; its parts are replaced when configured anew."""
 
     keyring: Keyring
     directory: Directory
@@ -35,12 +35,12 @@ class Access:
 
 
 class JobCalls:
-    """`monotonic`: seconds from any origin, to tell how long an acknowledgement took. `access` may be replaced."""
+    """`monotonic`: seconds from any origin, to tell how long an acknowledgement took."""
 
     def __init__(
         self, *, jobs: Jobs, access: Access, gate: Gate, observer: Observer, monotonic: Callable[[], float]
     ) -> None:
-        self.access = access
+        self._access = access
         self._jobs = jobs
         self._gate = gate
         self._observer = observer
@@ -49,7 +49,7 @@ class JobCalls:
     async def submit(self, request: web.Request) -> web.Response:
         """POST /v1/jobs: acknowledged when durable."""
         started = self._monotonic()
-        caller = self.access.caller(request, Scope.SUBMIT)
+        caller = self._access.caller(request, Scope.SUBMIT)
         with Submission(self._gate) as submission:
             raw = await body_of(request, submission, self._gate.bounds)
             wanted = self._parse(raw, caller, traceparent_of(request))
@@ -60,7 +60,7 @@ class JobCalls:
 
     def _parse(self, raw: bytes, caller: Caller, traceparent: str | None) -> Sequence[TrackRequest]:
         try:
-            return bodies.parse(raw, resolve=partial(self.access.directory.resolve, caller), traceparent=traceparent)
+            return bodies.parse(raw, resolve=partial(self._access.directory.resolve, caller), traceparent=traceparent)
         except Problem as problem:
             bad = {fault.index for fault in problem.faults}
             self._observer.intake_jobs(SOURCE, "refused", max(1, len(bad)))
@@ -75,7 +75,7 @@ class JobCalls:
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /v1/jobs/{account}/{id}: at once, or when the job ends."""
-        caller = self.access.caller(request, Scope.READ)
+        caller = self._access.caller(request, Scope.READ)
         key = _key(request, caller)
         query = queries.read(queries.ReadQuery, request.query.items())
         view = await self._known(key)
@@ -92,7 +92,7 @@ class JobCalls:
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/jobs: one page."""
-        caller = self.access.caller(request, Scope.READ)
+        caller = self._access.caller(request, Scope.READ)
         query = queries.read(queries.ListQuery, request.query.items())
         jobs = await self._jobs.page(
             accounts=self._accounts(caller, query.account),
@@ -107,14 +107,14 @@ class JobCalls:
     def _accounts(self, caller: Caller, account: str | None) -> Sequence[str] | None:
         """The accounts to list. A caller who does not see all gets those that are configured, or one by name."""
         if account is None:
-            return None if caller.sees_all else self.access.directory.visible(caller)
+            return None if caller.sees_all else self._access.directory.visible(caller)
         if not caller.sees(account):
             raise Problem(404, Code.NOT_FOUND, "no such account")
         return [account]
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /v1/jobs/{account}/{id}: stop tracking."""
-        caller = self.access.caller(request, Scope.ADMIN)
+        caller = self._access.caller(request, Scope.ADMIN)
         key = _key(request, caller)
         self._gate.check_open()
         if not await self._jobs.untrack(key):

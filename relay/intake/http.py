@@ -7,6 +7,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from relay.errors import LedgerError, Unavailable
+from relay.intake.account_calls import AccountCalls
 from relay.intake.calls import JobCalls
 from relay.intake.gate import Bounds
 from relay.intake.openapi import describe
@@ -22,13 +23,14 @@ ANYWHERE = "/{anywhere:.*}"
 BUG = Problem(500, Code.LEDGER_UNAVAILABLE, "relay failed at this call, and its log says why; nothing is promised")
 
 
-def api(*, calls: JobCalls, probes: Probes, with_metrics: bool = True) -> web.Application:
+def api(*, calls: JobCalls, accounts: AccountCalls, probes: Probes, with_metrics: bool = True) -> web.Application:
     """The whole API. `with_metrics` False: /metrics is served elsewhere, by `operations`."""
     return _application(
         ("POST", "/v1/jobs", calls.submit),
         ("GET", "/v1/jobs", calls.list),
         ("GET", "/v1/jobs/{account}/{id}", calls.read),
         ("DELETE", "/v1/jobs/{account}/{id}", calls.delete),
+        ("GET", "/v1/accounts", accounts.list),
         ("GET", "/openapi.json", _description(with_metrics=with_metrics)),
         *_operations(probes, with_metrics=with_metrics),
     )

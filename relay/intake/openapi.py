@@ -13,7 +13,7 @@ from relay.intake.keys import Scope
 from relay.intake.probes import HealthReport
 from relay.intake.problems import CONTENT_TYPE, ProblemDocument
 from relay.intake.queries import ListQuery, ReadQuery
-from relay.intake.views import JobDetails, JobPage
+from relay.intake.views import AccountList, JobDetails, JobPage
 
 SCHEMAS = "#/components/schemas/"
 Json = dict[str, Any]
@@ -74,6 +74,15 @@ CALLS = (
         scope=Scope.ADMIN,
         answers={204: ("It is not tracked any more.", None)},
         problems=(401, 403, 404, 429, 500, 503),
+    ),
+    Call(
+        method="get",
+        path="/v1/accounts",
+        name="listAccounts",
+        summary="How the accounts stand: their budgets, their jobs, and which of them are paused.",
+        scope=Scope.READ,
+        answers={200: ("All accounts that the key may see.", AccountList)},
+        problems=(401, 403, 500),
     ),
     Call(
         method="get",
@@ -199,7 +208,7 @@ def _problem(status: int) -> Json:
 
 
 def _schemas() -> Json:
-    shown = (Submitted, JobDetails, JobPage, HealthReport, ProblemDocument)
+    shown = (Submitted, JobDetails, JobPage, AccountList, HealthReport, ProblemDocument)
     adapters: list[TypeAdapter[Any]] = [ITEM, REPLY, MANY, *(TypeAdapter(model) for model in shown)]
     _, schema = TypeAdapter.json_schemas(
         [(number, "validation", adapter) for number, adapter in enumerate(adapters)],

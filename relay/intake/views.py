@@ -1,6 +1,7 @@
-"""How a job looks from outside: the models that the API description shows, and the rendering."""
+"""How jobs and accounts look from outside: the models that the API description shows, and the rendering."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import orjson
@@ -10,6 +11,8 @@ from relay.core.delivery import Delivery, DeliveryState
 from relay.core.events import timestamp
 from relay.core.job import Job, Outcome
 from relay.core.record import JobView
+from relay.core.standing import AccountStanding
+from relay.errors import Reason
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -70,6 +73,25 @@ class JobPage(Shown):
     cursor: str | None = Field(description="For the next page; null: this is the last one.")
 
 
+class AccountDetails(Shown):
+    """An account that is configured, or one that is not (any more) and has live jobs."""
+
+    name: str
+    limit: int | None = Field(description="The account's requests per minute, as Zendesk last told.")
+    remaining: int | None = Field(description="How many of them were left in this minute, as Zendesk last told.")
+    ceiling: float | None = Field(description="Relay's own most requests per minute; null: not configured.")
+    live_jobs: int
+    oldest_unseen_seconds: float | None = Field(description="Since the look at the job that has waited longest.")
+    paused: bool
+    reason: Reason | None = Field(description="Why it is paused.")
+
+
+class AccountList(Shown):
+    """Accounts by name."""
+
+    accounts: list[AccountDetails]
+
+
 def details(view: JobView) -> bytes:
     """A `JobDetails`."""
     fields = _summary(view.job)
@@ -81,6 +103,25 @@ def details(view: JobView) -> bytes:
 def page(jobs: Sequence[Job], cursor: str | None) -> bytes:
     """A `JobPage`."""
     return orjson.dumps({"jobs": [_summary(job) for job in jobs], "cursor": cursor})
+
+
+def accounts(standings: Iterable[AccountStanding]) -> bytes:
+    """An `AccountList`."""
+    ordered = sorted(standings, key=attrgetter("name"))
+    return orjson.dumps({"accounts": [_account(standing) for standing in ordered]})
+
+
+def _account(standing: AccountStanding) -> dict[str, Any]:
+    return {
+        "name": standing.name,
+        "limit": standing.limit,
+        "remaining": standing.remaining,
+        "ceiling": standing.ceiling_per_minute,
+        "live_jobs": standing.live_jobs,
+        "oldest_unseen_seconds": round(standing.stale_seconds, 3) if standing.live_jobs else None,
+        "paused": standing.trouble is not None,
+        "reason": standing.trouble,
+    }
 
 
 def _time(seconds: float | None) -> str | None:

@@ -14,6 +14,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from relay.intake.account_calls import AccountCalls
 from relay.intake.accounts import Account, Directory
 from relay.intake.calls import Access, JobCalls
 from relay.intake.gate import Bounds, Gate
@@ -57,10 +58,12 @@ def relay_runner() -> web.AppRunner:
     nothing, gate = Nothing(), Gate(Bounds())
     scopes = frozenset({Scope.SUBMIT})
     keys = [ApiKey.of(f"{SECRET}{n}", Caller(name=f"key{n}", scopes=scopes)) for n in range(3)]
-    accounts = [Account(name=name, base_url=f"https://{name}.zendesk.com") for name in ("acme", "globex")]
-    access = Access(keyring=Keyring(keys), directory=Directory(accounts))
+    known = [Account(name=name, base_url=f"https://{name}.zendesk.com") for name in ("acme", "globex")]
+    access = Access(keyring=Keyring(keys), directory=Directory(known))
     calls = JobCalls(jobs=nothing, access=access, gate=gate, observer=nothing, monotonic=time.monotonic)
-    return runner(api(calls=calls, probes=Probes(health=nothing, gate=gate, metrics=None)), Bounds())
+    accounts = AccountCalls(accounts=nothing, access=access)
+    probes = Probes(health=nothing, gate=gate, metrics=None)
+    return runner(api(calls=calls, accounts=accounts, probes=probes), Bounds())
 
 
 def serve(kind: str, pipe: Connection) -> None:

@@ -17,7 +17,9 @@ from jsonschema import Draft202012Validator
 
 from relay.core.job import DELETED, Job, Outcome
 from relay.core.record import JobView
+from relay.core.standing import AccountStanding
 from relay.errors import LedgerError, Reason, Unavailable
+from relay.intake.account_calls import AccountCalls
 from relay.intake.accounts import Account, Directory
 from relay.intake.calls import Access, JobCalls
 from relay.intake.gate import Bounds, Gate
@@ -112,6 +114,7 @@ class Station:
         self.counted = defaultdict(int)
         self.acknowledged = []
         self.live_faults, self.ready_faults = [], []
+        self.standings = []
 
     def intake_jobs(self, source, result, count):
         self.counted[source, result] += count
@@ -125,6 +128,9 @@ class Station:
     def ready(self):
         return self.ready_faults
 
+    def standing(self):
+        return self.standings
+
     async def metrics(self):
         return b"# HELP relay_up Whether it runs\n"
 
@@ -134,10 +140,11 @@ class Intake:
 
     def __init__(self, keys, accounts, bounds):
         self.jobs, self.station, self.gate = DictJobs(), Station(), Gate(bounds)
-        access = Access(keyring=Keyring(keys), directory=Directory(accounts))
+        self.access = Access(keyring=Keyring(keys), directory=Directory(accounts))
         self.calls = JobCalls(
-            jobs=self.jobs, access=access, gate=self.gate, observer=self.station, monotonic=count().__next__
+            jobs=self.jobs, access=self.access, gate=self.gate, observer=self.station, monotonic=count().__next__
         )
+        self.accounts = AccountCalls(accounts=self.station, access=self.access)
         self.probes = Probes(health=self.station, gate=self.gate, metrics=self.station.metrics)
         self.session = self.port = None
 
@@ -189,7 +196,7 @@ async def running(*keys, accounts=ACCOUNTS[:1], bounds=None, face=None):
 
 
 def api_of(intake, **options):
-    return api(calls=intake.calls, probes=intake.probes, **options)
+    return api(calls=intake.calls, accounts=intake.accounts, probes=intake.probes, **options)
 
 
 @pytest.fixture
@@ -592,6 +599,51 @@ async def test_a_deleted_job_is_gone_and_another_is_not_found(intake):
     assert (await intake.refusal("DELETE", "/v1/jobs/acme/a"))[0].status == 404
 
 
+# accounts
+
+
+async def test_accounts_are_listed_by_name_with_their_budgets_and_why_they_are_paused(intake):
+    intake.station.standings = [
+        AccountStanding(name="globex", live_jobs=2, trouble=Reason.ACCOUNT_NOT_CONFIGURED, stale_seconds=7.25),
+        AccountStanding(name="acme", live_jobs=0, limit=700, remaining=650, ceiling_per_minute=60.0),
+    ]
+    assert await intake.answer("GET", "/v1/accounts") == (
+        200,
+        {
+            "accounts": [
+                {
+                    "name": "acme",
+                    "limit": 700,
+                    "remaining": 650,
+                    "ceiling": 60.0,
+                    "live_jobs": 0,
+                    "oldest_unseen_seconds": None,
+                    "paused": False,
+                    "reason": None,
+                },
+                {
+                    "name": "globex",
+                    "limit": None,
+                    "remaining": None,
+                    "ceiling": None,
+                    "live_jobs": 2,
+                    "oldest_unseen_seconds": 7.25,
+                    "paused": True,
+                    "reason": "account_not_configured",
+                },
+            ]
+        },
+    )
+
+
+async def test_a_restricted_key_sees_its_own_accounts_only():
+    async with running(*KEYS, accounts=ACCOUNTS) as intake:
+        intake.station.standings = [AccountStanding(name=name, live_jobs=0) for name in ("acme", "globex", "acorp")]
+        for key, names in [("acme", ["acme", "acorp"]), ("reader", ["acme", "acorp", "globex"])]:
+            _, answer = await intake.answer("GET", "/v1/accounts", **bearer(key))
+            assert [account["name"] for account in answer["accounts"]] == names
+
+
 # keys
 
 
@@ -606,6 +658,7 @@ CALLS = [
     ("GET", "/v1/jobs", None, "read"),
     ("GET", "/v1/jobs/acme/a", None, "read"),
     ("DELETE", "/v1/jobs/acme/a", None, "admin"),
+    ("GET", "/v1/accounts", None, "read"),
 ]
 
 
@@ -641,7 +694,7 @@ async def test_other_accounts_do_not_exist_for_a_key():
 
 
 async def test_keys_and_accounts_may_be_replaced_while_it_runs(intake):
-    intake.calls.access = Access(keyring=Keyring(KEYS), directory=Directory(ACCOUNTS[1:]))
+    intake.access.keyring, intake.access.directory = Keyring(KEYS), Directory(ACCOUNTS[1:])
     assert (await intake.refusal("POST", "/v1/jobs", {"id": "a"}))[0].status == 401
     _, answer = await intake.answer("POST", "/v1/jobs", {"id": "a"}, **bearer("submitter"))
     assert answer["jobs"][0]["account"] == "globex"
@@ -665,6 +718,7 @@ async def test_an_unknown_path_is_not_found(intake, path, method):
     [
         ("/v1/jobs", {"GET", "HEAD", "POST", "OPTIONS"}),
         ("/v1/jobs/acme/a", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("/v1/accounts", {"GET", "HEAD", "OPTIONS"}),
         ("/livez", {"GET", "HEAD", "OPTIONS"}),
     ],
 )

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import signal
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from relay.app import parts, process
@@ -64,7 +63,7 @@ async def _reload(hang_up: asyncio.Event, service: Service, path: Path, environ:
             service.metrics.config_reloaded(successful=False)
             log.warning("config.reload_failed", error=str(error))
             continue
-        service.calls.access = replace(service.calls.access, keyring=parts.keyring(config.server))
+        service.access.keyring = parts.keyring(config.server)
         service.metrics.config_reloaded(successful=True)
         log.info("config.reloaded", applied=["server.api_keys"], note="other changes take effect at a restart")
 

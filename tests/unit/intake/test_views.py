@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Items, Job, Outcome
 from relay.core.record import JobView
-from relay.intake.views import JobDetails, JobPage, details, page
+from relay.core.standing import AccountStanding
+from relay.errors import Reason
+from relay.intake.views import AccountList, JobDetails, JobPage, accounts, details, page
 
 FRESH = Job(account="acme", id="a", tracked_at=1_700_000_000.0)
 ENDED = Job(
@@ -90,3 +92,24 @@ def test_what_is_shown_is_what_is_described(jobs, cursor):
     JobPage.model_validate_json(page(jobs, cursor))
     for job in jobs:
         JobDetails.model_validate_json(details(JobView(job=job, deliveries=[delivery()])))
+
+
+@given(
+    st.lists(
+        st.builds(
+            AccountStanding,
+            name=st.text(max_size=3),
+            live_jobs=st.integers(0, 3),
+            limit=st.none() | st.integers(0, 9),
+            remaining=st.none() | st.integers(0, 9),
+            ceiling_per_minute=st.none() | st.floats(1, 9),
+            trouble=st.none() | st.sampled_from(Reason),
+            stale_seconds=st.floats(0, 9),
+        )
+    )
+)
+def test_how_accounts_stand_is_shown_as_described_and_by_name(standings):
+    shown = AccountList.model_validate_json(accounts(standings)).accounts
+    assert [one.name for one in shown] == sorted(one.name for one in standings)
+    assert all(one.paused == (one.reason is not None) for one in shown)
+    assert all((one.oldest_unseen_seconds is None) == (one.live_jobs == 0) for one in shown)

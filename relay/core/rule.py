@@ -8,14 +8,54 @@ All times are seconds.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 EXPECTED_MIN = 0.1
 FALLBACK_WEIGHT = 0.3  # cover against wrong forecasts: what a job accrues by its age alone still counts this much
-CAP = 5.0  # times `fresh_within_seconds`: how long a job goes unseen where a cycle through all jobs is shorter
-CYCLES = 1.5  # the same where it is longer: in cycles
-FIRST_DURATION = 20.0  # before any was seen: what a hundred tickets take
+PATIENCE = 3.0  # a job whose end is forecast may go unseen for so many times longer than others
+CYCLES = 1.25  # nobody goes unseen for longer than this many cycles through all jobs, where that is longer
+FIRST_DURATION = 20.0  # before any was seen: about what a hundred tickets take
+UNDERWAY = 0.5  # how much of the item that is being worked on is done, on average
 NO_FORECAST = math.inf
+
+
+class Outlook(NamedTuple):
+    """When a job is expected to change, in seconds from the last look. `forecast`: told by its progress."""
+
+    expected: float
+    forecast: bool = False
+
+
+class Limits(NamedTuple):
+    """After how many seconds unseen a job is late, and one with a forecast."""
+
+    plain: float
+    forecast: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which a request is sent. `price`: what it must be worth; `unseen_max`: after how long a job is looked at
+    whatever it accrued. Both are for an ample budget; `gap` is the seconds between the requests that we may send.
+    """
+
+    price: float
+    unseen_max: float
+
+    @classmethod
+    def fresh(cls, within_seconds: float) -> "Terms":
+        """As configured."""
+        return cls(price=0.45 * within_seconds, unseen_max=5.0 * within_seconds)
+
+    def price_at(self, gap: float) -> float:
+        """The wider the gap, the dearer a request."""
+        return max(self.price, gap / 2.0)
+
+    def limits_at(self, gap: float, batches: float) -> Limits:
+        """`batches`: full requests that a cycle through all jobs takes."""
+        cycles = CYCLES * batches * gap
+        return Limits(max(self.unseen_max, cycles), max(PATIENCE * self.unseen_max, cycles))
 
 
 def accrued(unseen: float, expected: float) -> float:
@@ -23,29 +63,19 @@ def accrued(unseen: float, expected: float) -> float:
     return unseen * unseen / (2.0 * expected) if unseen < expected else unseen - expected / 2.0
 
 
-def price(fresh_within: float, gap: float) -> float:
-    """What a request must be worth. `gap`: between the requests we may send; the wider, the dearer each is."""
-    return max(fresh_within, gap) / 2.0
-
-
-def unseen_max(fresh_within: float, gap: float, batches: float) -> float:
-    """After how long a job is looked at whatever it accrued. `batches`: full requests that a cycle takes."""
-    return max(CAP * fresh_within, CYCLES * batches * gap)
-
-
-def expected_seconds(work_left: float, worked: float, age: float, typical: float) -> float:
-    """To the next change. `work_left`: as in `work_left`; `worked`: since last seen queued; `typical`: duration."""
-    fallback = max(age, typical)
+def outlook(work_left: float, worked: float, age: float, typical: float) -> Outlook:
+    """`work_left`: as in `work_left`; `worked`: since last seen queued; `typical`: how long the account's jobs take."""
+    fallback = max(age, typical, EXPECTED_MIN)
     if work_left == NO_FORECAST:
-        return fallback
-    return max(EXPECTED_MIN, min(work_left * worked, fallback / FALLBACK_WEIGHT))
+        return Outlook(fallback)
+    return Outlook(max(EXPECTED_MIN, min(work_left * worked, fallback / FALLBACK_WEIGHT)), forecast=True)
 
 
 def work_left(job_status: Mapping[str, Any]) -> float:
     """What is still to do as a multiple of what is done; NO_FORECAST where Zendesk does not report progress."""
     progress, total = job_status.get("progress"), job_status.get("total")
     if type(progress) is int and type(total) is int and 0 < progress <= total:
-        return (total - progress) / progress
+        return max(0.0, total - progress - UNDERWAY) / (progress + UNDERWAY)
     return NO_FORECAST
 
 

@@ -1,7 +1,9 @@
 """Who is looked at next, and when. One `Roster` per account packs its live jobs into full requests.
 
-A job that was never looked at goes at once; the others by the rule, which decides when a request is worth sending. One
-that is sent anyway is filled up, since it costs the same for 1 id as for 100. All times are monotonic seconds.
+A job that was never looked at goes at once, or with others that come soon after where a request has just gone; where
+more jobs wait than the budget can serve, by what it accrues like all others. When another look is worth a request, the
+rule decides. A request that is sent is filled up, since it costs the same for 1 id as for 100. All times are monotonic
+seconds.
 """
 
 import math
@@ -41,15 +43,22 @@ class Roster:
     """
 
     def __init__(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
+        self.terms = rule.Terms.fresh(fresh_within_seconds)
         self._fresh_within = fresh_within_seconds
         self._lost_after = lost_after_seconds
-        self._unasked: deque[Watch] = deque()
         self._waiting = Waiting()
         self._halves: deque[tuple[Watch, ...]] = deque()
         self._to_confirm: deque[Watch] = deque()
         self._confirm_next = True
         self._alone: deque[tuple[float, Watch]] = deque()
         self._durations = rule.Median(rule.FIRST_DURATION)
+        self._taken_at = -math.inf
+
+    def reconfigure(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
+        """Keep to these from now on; every job keeps its place."""
+        self.terms = rule.Terms.fresh(fresh_within_seconds)
+        self._fresh_within = fresh_within_seconds
+        self._lost_after = lost_after_seconds
 
     def add(self, watch: Watch, now: float, wall: float) -> None:
         """A job that this process has not looked at yet. `wall`: the time of its row, where `now` is monotonic."""
@@ -58,7 +67,8 @@ class Roster:
         watch.queued_at = watch.tracked_at if job.queued_at is None else now - max(0.0, wall - job.queued_at)
         if job.job_status is not None:
             watch.work_left = rule.work_left(orjson.loads(job.job_status))
-        self._unasked.append(watch)
+        watch.asked_at = now
+        self._waiting.add_new(watch, self._durations.value)
 
     def next_at(self, earliest: float, gap: float) -> float:
         """From `earliest` on, when the next request is worth sending; infinity if there is nobody to look at."""
@@ -70,17 +80,18 @@ class Roster:
 
     def _shared_at(self, earliest: float, gap: float) -> float:
         """When the next request that several jobs share is worth sending."""
-        if self._halves or self._unasked:
+        if self._halves or self._waiting.new >= IDS_MAX:
             return earliest
-        return self._waiting.due_at(earliest, rule.price(self._fresh_within, gap), self._unseen_max(gap))
+        due_at = self._waiting.due_at(earliest, self.terms.price_at(gap), self._limits(gap))
+        return min(due_at, max(earliest, self._taken_at + self._fresh_within)) if self._waiting.new else due_at
 
-    def _unseen_max(self, gap: float) -> float:
-        return rule.unseen_max(self._fresh_within, gap, len(self._waiting) / IDS_MAX)
+    def _limits(self, gap: float) -> rule.Limits:
+        return self.terms.limits_at(gap, len(self._waiting) / IDS_MAX)
 
     def oldest(self) -> Watch | None:
         """Of those that wait, the one that no request has held for longest."""
         self._forget_ended()
-        return self._unasked[0] if self._unasked else self._waiting.oldest()
+        return self._waiting.oldest()
 
     def take(self, now: float, gap: float) -> Poll | None:
         """The next request; its jobs are out of the roster until `looked`, `missing`, `refused` or `put_back`."""
@@ -96,16 +107,16 @@ class Roster:
         return Poll(endpoint=Endpoint.SHOW_MANY, watches=batch) if batch else None
 
     def _fill(self, now: float, gap: float) -> list[Watch]:
-        unseen_max = self._unseen_max(gap)
-        batch: list[Watch] = []
-        while self._unasked and len(batch) < IDS_MAX:
-            batch.extend(_alive((self._unasked.popleft(),)))
-        return batch + self._waiting.take(IDS_MAX - len(batch), now, unseen_max)
+        self._taken_at = now
+        limits = self._limits(gap)
+        if self._waiting.due_at(now, self.terms.price_at(gap), limits) <= now:
+            return self._waiting.take(IDS_MAX, now, limits)
+        new = self._waiting.take_new(IDS_MAX)
+        return new + self._waiting.take(IDS_MAX - len(new), now, limits)
 
     def _forget_ended(self) -> None:
         """Make sure that whoever is first, wherever, is still to be looked at."""
-        while self._unasked and self._unasked[0].ended:
-            self._unasked.popleft()
+        self._waiting.forget_ended()
         while self._halves and not any(_alive(self._halves[0])):
             self._halves.popleft()
         while self._to_confirm and self._to_confirm[0].ended:
@@ -140,6 +151,12 @@ class Roster:
         else:
             self._return(watch, now)
 
+    def confirmed_missing(self, watch: Watch, now: float) -> bool:
+        """The single endpoint does not know it either. Whether that is proof by now, because the grace time is over."""
+        watch.absent_since = min(watch.absent_since, now)
+        self._return(watch, now)
+        return self.grace_is_over(watch, now)
+
     def grace_is_over(self, watch: Watch, now: float) -> bool:
         return now - watch.absent_since >= self._lost_after
 
@@ -164,12 +181,8 @@ class Roster:
         if watch.alone:
             self._alone.append((now + ALONE_SECONDS, watch))
         elif not watch.ended:
-            self._waiting.add(watch, self._expected(watch, now))
-
-    def _expected(self, watch: Watch, now: float) -> float:
-        return rule.expected_seconds(
-            watch.work_left, now - watch.queued_at, now - watch.tracked_at, self._durations.value
-        )
+            worked, age = now - watch.queued_at, now - watch.tracked_at
+            self._waiting.add(watch, rule.outlook(watch.work_left, worked, age, self._durations.value))
 
 
 def _alive(watches: Iterable[Watch]) -> Iterator[Watch]:

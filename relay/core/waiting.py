@@ -1,18 +1,17 @@
 """The jobs that wait for their next look, the dearest found without looking at all of them.
 
-Jobs of about the same expectation stand in one queue, in the order in which they were looked at: its head is its
-dearest. The dearest of all are a merge over the heads, of which there are a few dozen however many jobs there are.
+Jobs with about the same outlook stand in one lane, in the order in which they were looked at: its head is its dearest.
+The dearest of all are a merge over the heads, of which there are a few dozen however many jobs there are.
 All times are monotonic seconds.
 """
 
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from operator import itemgetter
 
-from relay.core.rule import accrued
+from relay.core.rule import Limits, Outlook, accrued
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX
 
@@ -22,50 +21,86 @@ SOLVER_STEPS_MAX = 8
 LATE = 1e9  # dearer than whatever can accrue
 
 
+class Lane:
+    """Jobs with about the same outlook, the longest unseen first."""
+
+    __slots__ = ("expected", "forecast", "watches")
+
+    def __init__(self, outlook: Outlook) -> None:
+        self.expected, self.forecast = outlook
+        self.watches: deque[Watch] = deque()
+
+    def late_at(self, limits: Limits) -> float:
+        return self.watches[0].asked_at + limits[self.forecast]
+
+    def urgency(self, watch: Watch, now: float, limits: Limits) -> float:
+        """What the job accrued, or, where it is late, more than any job can accrue."""
+        unseen = now - watch.asked_at
+        return accrued(unseen, self.expected) if unseen < limits[self.forecast] else LATE + unseen
+
+
+NOBODY_IS_LATE = Limits(math.inf, math.inf)
+NEW = (0, None)  # the lane of those that were never looked at
+_Key = tuple[int, bool | None]
+
+
 class Waiting:
     def __init__(self) -> None:
-        self._queues: dict[int, deque[Watch]] = {}
+        self._lanes: dict[_Key, Lane] = {}
         self._size = 0
 
     def __len__(self) -> int:
         """How many; those that ended meanwhile count until they are come across."""
         return self._size
 
-    def add(self, watch: Watch, expected: float) -> None:
-        """A job that a request held until now, later than any that waits. `expected`: seconds to its next change."""
-        step = math.floor(math.log(expected) * STEPS_PER_E)
-        queue = self._queues.get(step)
-        if queue is None:
-            queue = self._queues[step] = deque()
-        queue.append(watch)
+    @property
+    def new(self) -> int:
+        """How many of them were never looked at; counted likewise."""
+        lane = self._lanes.get(NEW)
+        return 0 if lane is None else len(lane.watches)
+
+    def add_new(self, watch: Watch, expected: float) -> None:
+        """A job that was never looked at, but counts as if it had been just now."""
+        self._add(NEW, Outlook(expected), watch)
+        self._lanes[NEW].expected = expected
+
+    def add(self, watch: Watch, outlook: Outlook) -> None:
+        """A job that a request held until now, later than any that waits."""
+        step = math.floor(math.log(outlook.expected) * STEPS_PER_E)
+        self._add((step, outlook.forecast), outlook, watch)
+
+    def _add(self, key: _Key, outlook: Outlook, watch: Watch) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(outlook)
+        lane.watches.append(watch)
         self._size += 1
 
     def oldest(self) -> Watch | None:
         """The one that no request has held for longest."""
-        self._forget_ended()
-        return min((queue[0] for queue in self._queues.values()), key=_asked_at, default=None)
+        return min((lane.watches[0] for lane in self._lanes.values()), key=_asked_at, default=None)
 
-    def _forget_ended(self) -> None:
-        for step in [step for step, queue in self._queues.items() if queue[0].ended]:
-            while step in self._queues and self._queues[step][0].ended:
-                self._pop(step)
+    def forget_ended(self) -> None:
+        """Make sure that the head of each lane is still to be looked at."""
+        for key in [key for key, lane in self._lanes.items() if lane.watches[0].ended]:
+            while key in self._lanes and self._lanes[key].watches[0].ended:
+                self._pop(key)
 
-    def _pop(self, step: int) -> None:
-        queue = self._queues[step]
-        queue.popleft()
+    def _pop(self, key: _Key) -> None:
+        watches = self._lanes[key].watches
+        watches.popleft()
         self._size -= 1
-        if not queue:
-            del self._queues[step]
+        if not watches:
+            del self._lanes[key]
 
-    def due_at(self, earliest: float, price: float, unseen_max: float) -> float:
-        """From `earliest` on, when a request is worth the price or somebody is unseen for too long; else infinity.
+    def due_at(self, earliest: float, price: float, limits: Limits) -> float:
+        """From `earliest` on, when a request is worth the price or somebody is late; infinity if nobody waits.
 
         It may be a little too early where much of the delay grows in proportion to time: ask again then.
         """
-        oldest = self.oldest()
-        if oldest is None:
+        if not self._lanes:
             return math.inf
-        latest = max(earliest, oldest.asked_at + unseen_max)
+        latest = max(earliest, min(lane.late_at(limits) for lane in self._lanes.values()))
         moment = earliest
         for _ in range(SOLVER_STEPS_MAX):
             if moment >= latest:
@@ -83,11 +118,12 @@ class Waiting:
         worth = slope = bend = 0.0
         for expected, watch in self._dearest(now):
             unseen = now - watch.asked_at
-            worth += accrued(unseen, expected)
             if unseen < expected:
+                worth += unseen * unseen / (2.0 * expected)
                 slope += unseen / expected
                 bend += 1.0 / expected
             else:
+                worth += unseen - expected / 2.0
                 slope += 1.0
             if worth >= enough:
                 break
@@ -95,45 +131,47 @@ class Waiting:
 
     def _dearest(self, now: float) -> Iterator[tuple[float, Watch]]:
         if self._size > IDS_MAX:
-            alive = (place for place in self._by_urgency(now, math.inf) if not place[2].ended)
-            return ((_expected(step), watch) for _, step, watch in islice(alive, IDS_MAX))
-        return (
-            (expected, watch)
-            for step, queue in self._queues.items()
-            for expected in (_expected(step),)
-            for watch in queue
-            if not watch.ended
-        )
+            by_urgency = self._by_urgency(now, NOBODY_IS_LATE)
+            alive = ((self._lanes[key].expected, watch) for key, watch in by_urgency if not watch.ended)
+            return islice(alive, IDS_MAX)
+        return ((lane.expected, watch) for lane in self._lanes.values() for watch in lane.watches if not watch.ended)
 
-    def take(self, count: int, now: float, unseen_max: float) -> list[Watch]:
-        """At most so many: first those that are unseen for too long, then the dearest. They wait no more."""
+    def take_new(self, count: int) -> list[Watch]:
+        """At most so many of those that were never looked at. They wait no more."""
         taken: list[Watch] = []
-        steps: list[int] = []
-        for _, step, watch in self._by_urgency(now, unseen_max):
-            if len(taken) == count:
-                break
-            steps.append(step)
-            if not watch.ended:
-                taken.append(watch)
-        for step in steps:
-            self._pop(step)
+        while self.new and len(taken) < count:
+            taken.extend(watch for watch in (self._lanes[NEW].watches[0],) if not watch.ended)
+            self._pop(NEW)
         return taken
 
-    def _by_urgency(self, now: float, unseen_max: float) -> Iterable[tuple[float, int, Watch]]:
-        lanes = [_lane(step, queue, now, unseen_max) for step, queue in self._queues.items()]
-        return heapq.merge(*lanes, key=itemgetter(0), reverse=True)
+    def take(self, count: int, now: float, limits: Limits) -> list[Watch]:
+        """At most so many: first those that are late, then the dearest. They wait no more."""
+        taken: list[Watch] = []
+        keys: list[_Key] = []
+        for key, watch in self._by_urgency(now, limits):
+            if len(taken) == count:
+                break
+            keys.append(key)
+            if not watch.ended:
+                taken.append(watch)
+        for key in keys:
+            self._pop(key)
+        return taken
 
-
-def _lane(step: int, queue: deque[Watch], now: float, unseen_max: float) -> Iterator[tuple[float, int, Watch]]:
-    expected = _expected(step)
-    for watch in queue:
-        unseen = now - watch.asked_at
-        yield (accrued(unseen, expected) if unseen < unseen_max else LATE + unseen), step, watch
-
-
-def _expected(step: int) -> float:
-    """The middle of the step."""
-    return math.exp((step + 0.5) / STEPS_PER_E)
+    def _by_urgency(self, now: float, limits: Limits) -> Iterator[tuple[_Key, Watch]]:
+        lanes = list(self._lanes.items())
+        heap = [(-lane.urgency(lane.watches[0], now, limits), number, 0) for number, (_, lane) in enumerate(lanes)]
+        heapq.heapify(heap)
+        while heap:
+            _, number, position = heap[0]
+            key, lane = lanes[number]
+            yield key, lane.watches[position]
+            position += 1
+            if position < len(lane.watches):
+                urgency = lane.urgency(lane.watches[position], now, limits)
+                heapq.heapreplace(heap, (-urgency, number, position))
+            else:
+                heapq.heappop(heap)
 
 
 def _asked_at(watch: Watch) -> float:

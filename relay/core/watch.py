@@ -14,11 +14,12 @@ NOTHING_OWED: Mapping[str, Delivery] = MappingProxyType({})  # shared: most live
 class Watch:
     """A job's committed row, and when it was looked at. The only thing in the core that changes in place.
 
-    `asked_at`: when a request last held it, whatever came of it; `looked_at`: when a reply last told about it, if only
-    that it is not there; both -inf before the first. `absent_since`, `misses`: since when there is no sign of it, and
-    in how many complete replies it has been missing. `alone`: Zendesk refuses shared requests that hold this id.
-    `tracked_at`: as the row says, but monotonic; `queued_at`: when it was last known to wait for its turn; `work_left`:
-    as in the rule. `deliveries`: what is owed or was settled for the job's events so far, by sink.
+    `asked_at`: when a request last held it, whatever came of it, or since when it waits for the first; `looked_at`:
+    when a reply last told about it, if only that it is not there, -inf before the first. `absent_since`, `misses`:
+    since when there is no sign of it, and in how many complete replies it has been missing. `alone`: Zendesk refuses
+    shared requests that hold this id. `tracked_at`: as the row says, but monotonic; `queued_at`: when it was last known
+    to wait for its turn; `work_left`: as in the rule. `deliveries`: what is owed or was settled for the job's events so
+    far, by sink.
     """
 
     __slots__ = (

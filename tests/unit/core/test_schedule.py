@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from relay.core.job import Job
-from relay.core.rule import CAP, CYCLES, FIRST_DURATION
+from relay.core.rule import CYCLES, FIRST_DURATION
 from relay.core.schedule import ALONE_SECONDS, CONFIRM_MISSES_MIN, Roster
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX, Endpoint
 
 FRESH, LOST = 2.0, 300.0
 GAP = 0.0  # a budget that is no hindrance
-LONG = CAP * FRESH  # nobody goes unseen for longer
+LONG = 5 * FRESH  # nobody goes unseen for longer
 
 
 def watch_of(number):
@@ -285,8 +285,7 @@ class OneRoster(RuleBasedStateMachine):
     @invariant()
     def each_is_in_one_place(self):
         waiting = [
-            *self.roster._unasked,
-            *(watch for queue in self.roster._waiting._queues.values() for watch in queue),
+            *(watch for lane in self.roster._waiting._lanes.values() for watch in lane.watches),
             *self.roster._to_confirm,
             *(watch for half in self.roster._halves for watch in half),
             *(watch for _, watch in self.roster._alone),

@@ -15,6 +15,7 @@ from integration.processes import Relay, serving, until, write_config
 from integration.promises import Arrival, assert_in_order, assert_spaced, assert_told_right
 
 KILLS = 30
+GAP_SECONDS = 0.2  # between two requests
 KILLED_AT_START = 0.4  # so many of the processes; the others live on for a while once they have started
 LIFE_SECONDS_MAX = 0.7
 ANSWER_SECONDS_MAX = 0.2  # of the receivers: so that most kills meet deliveries in flight
@@ -103,7 +104,7 @@ async def test_thirty_kills_lose_nothing_and_break_no_promise(tmp_path):
         everything.answer = endings.answer = answers_after_a_while(Random(2))
         config = write_config(
             tmp_path,
-            accounts=[account.section(requests_per_minute=600, fresh_within_seconds=0.05)],
+            accounts=[account.section(requests_per_minute=60 / GAP_SECONDS, fresh_within_seconds=0.05)],
             sinks=[everything.section("everything", events=["*"]), endings.section("endings")],
             events={"progress_min_interval_seconds": 0.1},
         )
@@ -124,7 +125,7 @@ async def test_thirty_kills_lose_nothing_and_break_no_promise(tmp_path):
         assert_in_order(receiver)
         assert len(receiver.got) > len({message.id for message in receiver.got}), "kills met deliveries in flight"
     assert len(account.requests) > KILLS
-    assert_spaced([Arrival.of(record.at, pulse.beats) for record in account.requests], gap_seconds=0.1)
+    assert_spaced([Arrival.of(record.at, pulse.beats) for record in account.requests], gap_seconds=GAP_SECONDS)
     assert [complaint for relay in house.past for complaint in relay.complaints()] == []
 
 

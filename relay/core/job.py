@@ -6,6 +6,7 @@ Times are seconds since the epoch (float, the service's wall clock) throughout t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import orjson
 from relay.errors import Reason, Undecipherable
 
 ROW_VERSION = 1
+AS_IN_ROW = True  # stands in a row's events for what the row itself holds, as the newest event mostly does
 EMPTY_METADATA = b"{}"
 
 
@@ -174,6 +176,14 @@ class TrackRequest:
         return JobKey(self.account, self.id)
 
 
+def trim(encoded: bytes) -> bytes:
+    """The same bytes in a memory of their own length, for JSON that is kept.
+
+    What orjson returns sits in the buffer that it was written to, and holds on to kilobytes of the heap.
+    """
+    return b"%b" % encoded
+
+
 def _json(value: bytes | None) -> orjson.Fragment | None:
     return None if value is None else orjson.Fragment(value)
 
@@ -198,18 +208,18 @@ def encode(job: Job) -> bytes:
         if value is not None:
             row[name] = value
     if job.events:
-        row["events"] = [_encode_event(event) for event in job.events]
+        row["events"] = [_encode_event(event, job) for event in job.events]
     return orjson.dumps(row)
 
 
-def _encode_event(event: Event) -> list[Any]:
+def _encode_event(event: Event, job: Job) -> list[Any]:
     return [
         event.type,
         event.sequence,
         event.detected_at,
         event.previous_status,
-        _json(event.metadata),
-        _json(event.job_status),
+        AS_IN_ROW if event.metadata == job.metadata else _json(event.metadata),
+        AS_IN_ROW if event.job_status is not None and event.job_status == job.job_status else _json(event.job_status),
         event.reason,
     ]
 
@@ -226,17 +236,18 @@ def decode(row: bytes) -> Job:
             raise Undecipherable(  # noqa: TRY301 - it belongs here
                 f"a job row of version {version}, newer than {ROW_VERSION}: upgrade relay"
             )
-        if "metadata" in fields:
-            fields["metadata"] = orjson.dumps(fields["metadata"])
-        if "job_status" in fields:
-            fields["job_status"] = orjson.dumps(fields["job_status"])
+        metadata = trim(orjson.dumps(fields["metadata"])) if "metadata" in fields else EMPTY_METADATA
+        job_status = trim(orjson.dumps(fields["job_status"])) if "job_status" in fields else None
+        fields["account"] = _shared(fields["account"])
+        fields["metadata"], fields["job_status"] = metadata, job_status
+        if "state" in fields:
+            fields["state"] = _shared(fields["state"])
         if "items" in fields:
-            total, succeeded, failed = fields["items"]
-            fields["items"] = Items(total=total, succeeded=succeeded, failed=failed)
+            fields["items"] = _items(*fields["items"])
         if "outcome" in fields:
             fields["outcome"] = Outcome(fields["outcome"])
         if "events" in fields:
-            fields["events"] = tuple(_decode_event(*event) for event in fields["events"])
+            fields["events"] = tuple(_decode_event(metadata, job_status, *event) for event in fields["events"])
         return Job(**fields)
     except Undecipherable:
         raise
@@ -244,7 +255,20 @@ def decode(row: bytes) -> Job:
         raise Undecipherable(f"not a job row: {error}") from error
 
 
-def _decode_event(  # noqa: PLR0913, PLR0917 - the columns of `_encode_event`
+@lru_cache(maxsize=65_536)
+def _shared(word: str) -> str:
+    """One object for a word that stands in very many rows."""
+    return word
+
+
+@lru_cache(maxsize=1_024)
+def _items(total: int | None, succeeded: int | None, failed: int | None) -> Items:
+    return Items(total=total, succeeded=succeeded, failed=failed)
+
+
+def _decode_event(  # noqa: PLR0913, PLR0917 - what the row holds anyway, and the columns of `_encode_event`
+    row_metadata: bytes,
+    row_job_status: bytes | None,
     kind: str,
     sequence: int,
     detected_at: float,
@@ -253,12 +277,16 @@ def _decode_event(  # noqa: PLR0913, PLR0917 - the columns of `_encode_event`
     job_status: Any,  # noqa: ANN401 - JSON
     reason: str | None,
 ) -> Event:
+    if job_status is AS_IN_ROW:
+        encoded = row_job_status
+    else:
+        encoded = None if job_status is None else trim(orjson.dumps(job_status))
     return Event(
         type=EventType(kind),
         sequence=sequence,
         detected_at=detected_at,
-        previous_status=previous_status,
-        metadata=orjson.dumps(metadata),
-        job_status=None if job_status is None else orjson.dumps(job_status),
+        previous_status=None if previous_status is None else _shared(previous_status),
+        metadata=row_metadata if metadata is AS_IN_ROW else trim(orjson.dumps(metadata)),
+        job_status=encoded,
         reason=None if reason is None else Reason(reason),
     )

@@ -23,6 +23,7 @@ from relay.core.job import (
     Outcome,
     TrackRequest,
     state_of,
+    trim,
 )
 from relay.core.results import Bound, fit, judge, total_of
 from relay.errors import Reason
@@ -60,7 +61,7 @@ def track_again(job: Job, request: TrackRequest, now: float) -> Job:
     if job.state in {LOST, EXPIRED, DELETED}:
         return track(request, max(now, job.tracked_at + 0.001))
     merged = orjson.loads(request.metadata) | orjson.loads(job.metadata)
-    encoded = orjson.dumps(merged)
+    encoded = trim(orjson.dumps(merged))
     fits = len(merged) <= METADATA_KEYS_MAX and len(encoded) <= METADATA_BYTES_MAX
     if not fits or merged == orjson.loads(job.metadata):
         return job

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from relay.core.job import Items, Outcome
+from relay.core.job import Items, Outcome, trim
 
 FAILED_WORDS = frozenset({"failed", "error", "errored", "rejected"})
 ENVELOPE_BYTES = 1_024  # what an event holds besides Zendesk's object and the metadata, rounded up
@@ -105,11 +105,11 @@ def fit(job_status: dict[str, Any], metadata: bytes, bound: Bound) -> tuple[byte
     kept = _keep(job_status, bound.results)
     encoded = orjson.dumps(kept)
     if len(encoded) <= room:
-        return encoded, False
+        return trim(encoded), False
     for smaller in (_keep(kept, Results.ERRORS), _keep(kept, Results.NONE)):
         encoded = orjson.dumps(smaller)
         if len(encoded) <= room:
-            return encoded, True
+            return trim(encoded), True
     return _essentials(job_status, room), True
 
 
@@ -134,4 +134,4 @@ def _essentials(job_status: dict[str, Any], room: int) -> bytes:
     for name in ("url", "job_type", "message"):
         if len(orjson.dumps(kept)) > room:
             del kept[name]
-    return orjson.dumps(kept)
+    return trim(orjson.dumps(kept))

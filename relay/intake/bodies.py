@@ -18,7 +18,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from relay.core.job import EMPTY_METADATA, TrackRequest
+from relay.core.job import EMPTY_METADATA, TrackRequest, trim
 from relay.intake.decoding import decode
 from relay.intake.problems import Code, Fault, Problem, Refused, invalid
 from relay.intake.validation import faults
@@ -155,7 +155,7 @@ def _encoded(metadata: dict[str, Any]) -> bytes:
     if len(encoded) > METADATA_BYTES_MAX:
         detail = f"metadata: {len(encoded)} bytes as JSON; at most {METADATA_BYTES_MAX} are taken"
         raise Refused(Code.INVALID_FIELD, "/metadata", detail)
-    return encoded
+    return trim(encoded)
 
 
 class SubmittedJob(BaseModel):

@@ -59,6 +59,27 @@ def test_a_row_is_text_without_control_characters(job):
     assert not any(byte < 0x20 for byte in encode(job))
 
 
+def test_what_an_event_shares_with_its_job_is_kept_once():
+    """In the row and in memory, where there are very many of both."""
+    status = orjson.dumps({"id": "1", "status": "working", "message": "m" * 500})
+    event = Event(
+        type=EventType.STARTED,
+        sequence=1,
+        detected_at=2.0,
+        previous_status=None,
+        metadata=b'{"order":7}',
+        job_status=status,
+    )
+    job = Job(
+        account="a", id="1", tracked_at=1.0, state="working", metadata=b'{"order":7}', job_status=status, events=(event,)
+    )
+    assert len(encode(job)) < 1.5 * len(status)
+    again = decode(encode(job))
+    assert again == job
+    assert again.events[0].job_status is again.job_status
+    assert again.events[0].metadata is again.metadata
+
+
 @given(st.binary() | json_values.map(orjson.dumps))
 def test_other_bytes_are_refused(row):
     with pytest.raises(Undecipherable):

@@ -71,7 +71,13 @@ def test_what_an_event_shares_with_its_job_is_kept_once():
         job_status=status,
     )
     job = Job(
-        account="a", id="1", tracked_at=1.0, state="working", metadata=b'{"order":7}', job_status=status, events=(event,)
+        account="a",
+        id="1",
+        tracked_at=1.0,
+        state="working",
+        metadata=b'{"order":7}',
+        job_status=status,
+        events=(event,),
     )
     assert len(encode(job)) < 1.5 * len(status)
     again = decode(encode(job))

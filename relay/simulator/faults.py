@@ -6,6 +6,7 @@ must know what it has started.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from random import Random
 from typing import ClassVar, Protocol
 
@@ -45,6 +46,9 @@ class Window:
         if since >= 0 and self.every_seconds is not None:
             since %= self.every_seconds
         return 0 <= since < self.for_seconds
+
+
+ALWAYS = Window(after_seconds=0.0, for_seconds=inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +99,15 @@ class Cut(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truncations:
+    """`window`: when it may strike at all."""
+
     everywhere: ClassVar[bool] = False
     probability: float
     cuts: tuple[Cut, ...] = tuple(Cut)
+    window: Window = ALWAYS
 
     def strike(self, answer: Answer, moment: Moment) -> Reply | None:
-        if moment.random.random() >= self.probability:
+        if not self.window.holds(moment.age_seconds) or moment.random.random() >= self.probability:
             return None
         half = len(answer.body) // 2
         match moment.random.choice(self.cuts):

@@ -8,6 +8,7 @@ from relay.simulator.plan import Plan
 from relay.simulator.rendering import Renderer
 from relay.simulator.visit import Visit
 
+STRAY = 0.3
 _STRANGER = b'{"id":"V3-%032x","url":null,"total":1,"progress":1,"status":"completed","message":null,"results":[]}'
 
 
@@ -38,8 +39,9 @@ def _refusal(visit: Visit, found: list[Plan], *, complete: bool) -> Answer | Non
 def _list_of(visit: Visit, statuses: list[orjson.Fragment]) -> Answer:
     look_ups, random = visit.scenario.look_ups, visit.account.random
     if look_ups.foreign and random.random() < look_ups.foreign:
-        stranger = orjson.Fragment(_STRANGER % random.getrandbits(128))
-        statuses.insert(random.randint(0, len(statuses)), stranger)
+        strangers = [orjson.Fragment(_STRANGER % random.getrandbits(128))]
+        # Somebody else's reply as a whole, or ours with one of theirs among them.
+        statuses = strangers if random.random() < STRAY else [*statuses, *strangers]
     document: dict[str, object] = {"job_statuses": statuses}
     return json_answer(200, document | {"count": len(statuses)} if look_ups.count else document)
 

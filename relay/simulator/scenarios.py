@@ -24,17 +24,16 @@ _MIXED = (
     (Fate.STUCK, 2),
 )
 _SOON = Window(after_seconds=5.0, for_seconds=10.0)
-_A_WHILE = Window(after_seconds=5.0, for_seconds=60.0)
+_A_WHILE = Window(after_seconds=5.0, for_seconds=120.0)
 
 
-def _limited(about: str, *, bodies: tuple[Body, ...] = tuple(Body), retry_after: RetryAfter) -> Scenario:
-    return Scenario(about=about, throttling=Throttling(probability=0.3, bodies=bodies, retry_after=(retry_after,)))
+def _limited(bodies: tuple[Body, ...], about: str) -> Scenario:
+    return Scenario(about=about, throttling=Throttling(probability=0.3, bodies=bodies))
 
 
-def _refused_as(body: Body) -> Scenario:
-    return _limited(
-        f"429 at every third look, as {body.value}, with Retry-After", bodies=(body,), retry_after=RetryAfter.SECONDS
-    )
+def _told_to_wait(retry_after: RetryAfter, about: str) -> Scenario:
+    throttling = Throttling(probability=0.2, seconds=(1, 20), bodies=tuple(Body), retry_after=(retry_after,))
+    return Scenario(about=about, throttling=throttling)
 
 
 def _told_by(about: str, *spellings: Spelling) -> Scenario:
@@ -152,15 +151,15 @@ _LIMITS = {
     ),
     "headers-lower": Scenario(about="header names in lower case", rate_headers=RateHeaders(case=Case.LOWER)),
     "headers-upper": Scenario(about="header names in upper case", rate_headers=RateHeaders(case=Case.UPPER)),
-    "limited": _limited("429 at every third look, with Retry-After", retry_after=RetryAfter.SECONDS),
-    "limited-text": _refused_as(Body.TEXT),
-    "limited-html": _refused_as(Body.HTML),
-    "limited-json": _refused_as(Body.JSON),
-    "limited-edge": _refused_as(Body.EDGE),
-    "retry-absent": _limited("429 without Retry-After", retry_after=RetryAfter.ABSENT),
-    "retry-broken": _limited("429 with Retry-After: 2.0", retry_after=RetryAfter.BROKEN),
-    "retry-date": _limited("429 with Retry-After as a date", retry_after=RetryAfter.DATE),
-    "retry-zero": _limited("429 with Retry-After: 0", retry_after=RetryAfter.ZERO),
+    "limited": _limited(tuple(Body), "429 at every third look, with Retry-After"),
+    "limited-text": _limited((Body.TEXT,), "429 at every third look, as text"),
+    "limited-html": _limited((Body.HTML,), "429 at every third look, as HTML"),
+    "limited-json": _limited((Body.JSON,), "429 at every third look, as JSON"),
+    "limited-edge": _limited((Body.EDGE,), "429 at every third look, as the edge words it"),
+    "retry-absent": _told_to_wait(RetryAfter.ABSENT, "429 without Retry-After"),
+    "retry-broken": _told_to_wait(RetryAfter.BROKEN, "429 with Retry-After: 2.0"),
+    "retry-date": _told_to_wait(RetryAfter.DATE, "429 with Retry-After as a date"),
+    "retry-zero": _told_to_wait(RetryAfter.ZERO, "429 with Retry-After: 0"),
     "retry-huge": Scenario(
         about="429 for two hours, now and then",
         throttling=Throttling(probability=0.02, bodies=tuple(Body), retry_after=(RetryAfter.HUGE,)),
@@ -193,6 +192,10 @@ _OUTAGES = {
         about="bodies that stop in the middle", faults=(Truncations(probability=0.4, cuts=(Cut.HALF, Cut.BROKEN)),)
     ),
     "empty": Scenario(about="200 with an empty body", faults=(Truncations(probability=0.4, cuts=(Cut.NOTHING,)),)),
+    "blank": Scenario(
+        about="for two minutes every answer is 200 with nothing or half of it",
+        faults=(Truncations(probability=1.0, cuts=(Cut.NOTHING, Cut.HALF), window=_A_WHILE),),
+    ),
     "delayed": Scenario(about="answers that come seconds late", faults=(Delays(probability=0.4, seconds=(1.0, 8.0)),)),
     "dripping": Scenario(
         about="bodies that trickle in, some for a minute", faults=(Drips(probability=0.3, seconds=(1.0, 60.0)),)
@@ -202,16 +205,16 @@ _OUTAGES = {
 _ACCESS = {
     "unauthorized": Scenario(about="401 for ten seconds, soon after the start", faults=(Unauthorized(window=_SOON),)),
     "forbidden-scope": Scenario(
-        about="403 for a minute: a missing scope", faults=(Denied(window=_A_WHILE, text=Forbidden.SCOPE),)
+        about="403 for two minutes: a missing scope", faults=(Denied(window=_A_WHILE, text=Forbidden.SCOPE),)
     ),
     "forbidden-page": Scenario(
-        about="403 for a minute: no access to this page", faults=(Denied(window=_A_WHILE, text=Forbidden.PAGE),)
+        about="403 for two minutes: no access to this page", faults=(Denied(window=_A_WHILE, text=Forbidden.PAGE),)
     ),
     "dead-subdomain": Scenario(
-        about="404 as text for a minute: no such help desk", faults=(DeadSubdomain(window=_A_WHILE),)
+        about="404 as text for two minutes: no such help desk", faults=(DeadSubdomain(window=_A_WHILE),)
     ),
     "revoked-client": Scenario(
-        about="the OAuth client is revoked for a minute", faults=(RevokedClient(window=_A_WHILE),)
+        about="the OAuth client is revoked for two minutes", faults=(RevokedClient(window=_A_WHILE),)
     ),
     "expiring-tokens": Scenario(about="issued tokens die after 20 to 90 seconds", oauth=OAuth(dies_after=(20.0, 90.0))),
     "issued-tokens": Scenario(about="only tokens from /oauth/tokens are accepted", oauth=OAuth(issued_only=True)),

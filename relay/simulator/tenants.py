@@ -34,8 +34,10 @@ NO_TENANTS = Tenants()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The tenants' requests since the minute in which the account was first asked. `refused`: with 429, `refused_alone`: of these, as many
-    as they would have met with the account to themselves. The difference is the harm done to them.
+    """The tenants' requests since the minute in which the account was first asked. `refused`: with 429.
+
+    `refused_alone`: of these, as many as they would have met with the account to themselves. The difference is the harm
+    done to them.
     """
 
     requests: int = 0

@@ -6,13 +6,16 @@ Nothing here is a mock: the ledger is the reference that the contract suite hold
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
+from sim.virtual import VirtualClock
 
 from relay.core.delivery import Attempt, Schedule, Subscription
 from relay.core.events import CloudEvent
@@ -32,15 +35,44 @@ from relay.simulator.answer import Request as ModelRequest
 from relay.simulator.kinds import KINDS
 from relay.simulator.planning import Wish
 from relay.simulator.truth import truth_of
-from sim.virtual import VirtualClock
+from relay.zendesk.transport import TIMEOUT
+
+TIMEOUT_SECONDS = TIMEOUT.total or 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request and what came of it, as the relay of this `life` met them. Monotonic seconds.
+
+    `status`: None where no answer came.
+    """
+
+    life: int
+    account: str
+    path: str
+    sent_at: float
+    heard_at: float
+    status: int | None
+    headers: Mapping[str, str]
 
 
 class ModelZendesk:
-    """One account of the model, without sockets; `round_trip_seconds` passes on the way."""
+    """One account of the model, without sockets; `round_trip_seconds` passes on the way. `log` takes what happened."""
 
-    def __init__(self, simulator: Simulator, account: str, clock: VirtualClock, round_trip_seconds: float = 0.1) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        account: str,
+        clock: VirtualClock,
+        round_trip_seconds: float = 0.1,
+        *,
+        life: int = 0,
+        log: list[Exchange] | None = None,
+    ) -> None:
         self._simulator, self._account, self._clock = simulator, account, clock
         self._round_trip = round_trip_seconds
+        self._life = life
+        self._log = [] if log is None else log
 
     async def get(self, request: Request) -> Response | NoResponse:
         url = urlsplit(f"/accounts/{self._account}{request.path}")
@@ -54,12 +86,32 @@ class ModelZendesk:
         return await self._exchange(ModelRequest(method="POST", path=path, body=request.body))
 
     async def _exchange(self, request: ModelRequest) -> Response | NoResponse:
+        sent_at = self._clock.monotonic()
+        response = await self._carry(request)
+        answered = isinstance(response, Response)
+        self._log.append(
+            Exchange(
+                life=self._life,
+                account=self._account,
+                path=request.path,
+                sent_at=sent_at,
+                heard_at=self._clock.monotonic(),
+                status=response.status if answered else None,
+                headers=response.headers if answered else {},
+            )
+        )
+        return response
+
+    async def _carry(self, request: ModelRequest) -> Response | NoResponse:
         await asyncio.sleep(self._round_trip / 2)
         answer = self._simulator.answer(request, self._clock.now())
         await asyncio.sleep(self._round_trip / 2)
         if isinstance(answer, Hangup):
             return NoResponse(reason=Reason.RESET, detail="reset")
-        await asyncio.sleep(answer.delay_seconds)
+        slow_seconds = answer.delay_seconds + answer.drip_seconds
+        await asyncio.sleep(min(slow_seconds, TIMEOUT_SECONDS))
+        if slow_seconds > TIMEOUT_SECONDS:
+            return NoResponse(reason=Reason.TIMEOUT, detail="slow")
         if answer.cut_after is not None:
             return NoResponse(reason=Reason.UNREADABLE, detail="cut")
         headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -138,11 +190,14 @@ class World:
         self.rate = Rate()
         self.log = _Silent()
         self.grants: dict[str, Grant] = {}
+        self.exchanges: list[Exchange] = []
+        self.lives = 0
 
     def zendesk(self, account: str) -> ModelZendesk:
-        return ModelZendesk(self.simulator, account, self.clock)
+        return ModelZendesk(self.simulator, account, self.clock, life=self.lives, log=self.exchanges)
 
     def shard(self) -> Shard:
+        self.lives += 1
         return Shard(
             record=self.ledger,
             accounts=[
@@ -204,6 +259,11 @@ class World:
 
     def requests(self, ids: Collection[str], account: str = "acme") -> list[TrackRequest]:
         return [TrackRequest(account=account, id=job_id) for job_id in ids]
+
+    @staticmethod
+    def when(moment: str) -> float:
+        """An event's time stamp as seconds since the epoch."""
+        return datetime.fromisoformat(moment).timestamp()
 
     def truth(self) -> dict[str, dict[str, Any]]:
         return {plan.id: truth_of(plan) for plan in self.simulator.plans()}

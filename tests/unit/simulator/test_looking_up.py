@@ -74,8 +74,10 @@ def test_a_poison_id_gets_the_whole_batch_refused_but_can_be_shown_alone():
 def test_replies_may_hold_a_job_that_nobody_asked_for():
     simulator = simulator_of("foreign")
     ids = start(simulator, 3)
-    strangers = [set(shown(show_many(simulator, ids))) - set(ids) for _ in range(100)]
-    assert 15 < sum(map(len, strangers)) < 50
+    replies = [set(shown(show_many(simulator, ids))) for _ in range(200)]
+    strangers = [reply - set(ids) for reply in replies]
+    assert 40 < sum(map(len, strangers)) < 80
+    assert 10 < sum(reply.isdisjoint(ids) for reply in replies) < 30, "somebody else's reply as a whole"
     assert len(frozenset().union(*strangers)) == sum(map(len, strangers)), "another one each time"
 
 

@@ -1,0 +1,135 @@
+"""Everything that Zendesk is known to do, alone and in mixtures: relay tells the truth once, at the price of time only.
+
+A failure names the scenarios, or the seed of the mixture. `play` runs one by hand:
+`PYTHONPATH=tests python -c "from sim.test_mixtures import mixture, play; play(mixture(7), seed=7)"`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from sim.judging import (
+    TERMINAL,
+    assert_reserve_is_left,
+    assert_spaced,
+    assert_told_once_and_right,
+    assert_waits_are_kept,
+)
+from sim.virtual import run
+from sim.world import World
+
+from relay.core.tokens import ClientCredentials, Grant, RefreshToken
+from relay.shard import Shard
+from relay.shard.ports import Polling
+from relay.simulator import SCENARIOS, combine
+
+HOURS = 3_600.0
+JOBS = 8
+TASKS_MAX = 48
+QUIET_SECONDS = 120.0
+
+
+def mixture(seed: int) -> list[str]:
+    """Two to six scenarios."""
+    random = Random(f"mixture {seed}")
+    return random.sample(sorted(SCENARIOS), random.randint(2, 6))
+
+
+def play(names: Sequence[str], *, seed: int) -> World:
+    """Watch jobs to their end in these circumstances, with or without a crash on the way, and judge all of it."""
+    return run(_play(names, seed))
+
+
+async def _play(names: Sequence[str], seed: int) -> World:
+    random = Random(f"play {seed}")
+    world = World(seed=seed, scenario=combine(*(SCENARIOS[name] for name in names)))
+    shut_for_hours = "retry-huge" in names
+    world.polling = Polling(
+        lost_after_seconds=300.0 if "flickering" in names else 45.0,  # shorter than any outage of the scenarios
+        expire_after_seconds=_hours(names) * HOURS,
+    )
+    grant = _grant(world, random, must="issued-tokens" in names)
+    world.grants = {} if grant is None else {"acme": grant}
+    ids: list[str] = []
+    if random.random() < 0.4 and not isinstance(grant, RefreshToken):  # whose reply must not be lost
+        async with world.relay(crash=True) as shard:
+            ids += await _submit(world, shard, random)
+            await asyncio.sleep(random.uniform(0, 30))
+    async with world.relay() as shard:
+        ids += await _submit(world, shard, random)
+        await _until_told(world, ids)
+        await _assert_nothing_is_left(world, shard)
+    assert_told_once_and_right(world, ids, shut_for_hours=shut_for_hours)
+    assert_spaced(world.exchanges, world.rate)
+    assert_waits_are_kept(world.exchanges)
+    assert_reserve_is_left(world.exchanges, world.rate)
+    return world
+
+
+def _hours(names: Sequence[str]) -> float:
+    """After which jobs expire: a fraction of a day, to spare this machine, but longer than whatever goes on there."""
+    if "retry-huge" in names:
+        return 8.0
+    return 1.5 if "short-memory" in names else 0.75
+
+
+def _grant(world: World, random: Random, *, must: bool) -> Grant | None:
+    kind = random.choice((ClientCredentials, RefreshToken) if must else (None, ClientCredentials, RefreshToken))
+    if kind is not RefreshToken:
+        return None if kind is None else ClientCredentials(client_id="relay", client_secret="s")
+    pair = world.simulator.grants("acme").first_pair(world.clock.now(), world.simulator.scenario.oauth)
+    return RefreshToken(client_id="relay", client_secret="s", refresh_token=str(pair["refresh_token"]))
+
+
+async def _submit(world: World, shard: Shard, random: Random) -> list[str]:
+    """Some jobs now, some a little later."""
+    ids: list[str] = []
+    for _ in range(2):
+        fresh = world.start_jobs(random.randint(1, JOBS))
+        await shard.track(world.requests(fresh))
+        ids += fresh
+        await asyncio.sleep(random.uniform(0, 20))
+    return ids
+
+
+async def _until_told(world: World, ids: Sequence[str]) -> None:
+    """Until both receivers have heard the end of every job; meanwhile the number of tasks stays small."""
+    deadline = world.clock.monotonic() + world.polling.expire_after_seconds + HOURS
+    open_ids = {name: set(ids) for name in world.receivers}
+    heard = dict.fromkeys(world.receivers, 0)
+    while any(open_ids.values()):
+        assert world.clock.monotonic() < deadline, f"never ended: {sorted(set().union(*open_ids.values()))}"
+        assert len(asyncio.all_tasks()) <= TASKS_MAX
+        await asyncio.sleep(1.0)
+        for name, receiver in world.receivers.items():
+            fresh, heard[name] = receiver.taken[heard[name] :], len(receiver.taken)
+            open_ids[name] -= {event.subject for event in fresh if event.type in TERMINAL}
+
+
+async def _assert_nothing_is_left(world: World, shard: Shard) -> None:
+    """When all is told, nobody is in memory, and Zendesk is left in peace."""
+    await asyncio.sleep(31.0)  # a reply may still be on its way
+    before = len(world.exchanges)
+    await asyncio.sleep(QUIET_SECONDS)
+    assert len(world.exchanges) == before, world.exchanges[-1]
+    assert shard.live.size("acme") == 0
+    assert shard.poller.posts["acme"].roster.oldest() is None
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_each_scenario_alone(name: str) -> None:
+    play([name], seed=1)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_mixture_of_scenarios(seed: int) -> None:
+    play(mixture(seed), seed=seed)
+
+
+def test_a_seed_reproduces_a_run() -> None:
+    """Request by request and event by event, so that a failure can be looked into."""
+    for seed in (3, 4, 5):
+        first, second = play(mixture(seed), seed=seed), play(mixture(seed), seed=seed)
+        assert first.exchanges == second.exchanges
+        assert first.receivers["all"].taken == second.receivers["all"].taken

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import Event, EventType, Job, JobKey, Outcome
+from relay.core.value import value
 from relay.errors import Reason
 
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
@@ -29,7 +30,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """The newest dealings with one sink about one incarnation of a job.
 

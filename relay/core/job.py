@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from relay.core.value import value
 from relay.errors import Reason, Undecipherable
 
 ROW_VERSION = 1
@@ -92,7 +93,7 @@ class Cursor:
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Items:
     """How many of the job's items went well. None: Zendesk did not say."""
 
@@ -104,7 +105,7 @@ class Items:
 NO_ITEMS = Items()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Event:
     """One event in the job's row; with the row it renders to the same bytes every time.
 
@@ -121,7 +122,7 @@ class Event:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Job:
     """A tracked job. Changed only by `core.observe`; (account, id, tracked_at) names one incarnation of it.
 
@@ -162,7 +163,7 @@ class Job:
         return last if last is not None and last.type is STATES.get(self.state, UNKNOWN_WORD).ends_with else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TrackRequest:
     """A wish to have a job watched, checked and bounded by the intake. `metadata`: a JSON object as bytes."""
 

@@ -16,7 +16,7 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> Any:  
     stream = sys.stdout if stream is None else stream
     readable = style == "console" or stream.isatty()
     logger = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        _Lines(stream),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable),
@@ -43,6 +43,26 @@ def _dumps(value: Any, **_: Any) -> str:  # noqa: ANN401 - structlog's own signa
         return orjson.dumps(value, default=str).decode()
     except TypeError:  # a whole number above 64 bits, a lone surrogate: no reason to lose the line
         return json.dumps(value, default=str)
+
+
+class _Lines:
+    """Lines on a stream. One that finds no room (a full disk) is lost: an outage of the log must not stop relay.
+
+    A pipe that nobody reads any more is another matter: whoever cut it wants us to end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass
+
+    debug = info = warning = error = critical = exception = msg
 
 
 class _Bridge(logging.Handler):

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -144,3 +145,24 @@ class TestLibraries:
         _, stream = json_log()
         logging.getLogger("sloppy").warning("%d of %d", "one")  # noqa: PLE1206 - that is the point
         assert lines(stream)[0]["message"] == "%d of %d"
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_finds_no_room_is_lost_and_nothing_else():
+    """A full disk restarts nobody, also where standard output is a file on it."""
+    configure(style="json", level="info", stream=FullDisk()).info("one.line")
+
+
+def test_a_pipe_that_nobody_reads_ends_the_process():
+    """`relay serve | head` ends."""
+
+    class Cut(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        configure(style="json", level="info", stream=Cut()).info("one.line")

@@ -78,7 +78,7 @@ class Writer:
         if self._draining:
             raise Unavailable(Reason.DRAINING, "relay is shutting down", 5.0)
         if not self.healthy.is_set():
-            raise Unavailable(Reason.LEDGER_UNAVAILABLE, "the ledger cannot be written at the moment", 5.0)
+            raise _ledger_unavailable()
         if self._weight + weight > QUEUE_WEIGHT_MAX:
             raise Unavailable(Reason.OVERLOADED, f"{self._weight} changes are waiting to be recorded", 1.0)
 
@@ -134,7 +134,8 @@ class Writer:
                 limit = claim.limit + self.underway(claim.sink)
                 rows = await self._recorder.due(claim.sink, self._around.clock.now(), limit)
             except LedgerError as error:
-                self._answer(answer, error=Unavailable(Reason.LEDGER_UNAVAILABLE, str(error), 5.0))
+                self._around.log.error("ledger.deliveries_unreadable", sink=claim.sink, error=str(error))
+                self._answer(answer, error=_ledger_unavailable())
                 continue
             claimed = [
                 Underway(delivery=delivery, job=job)
@@ -199,7 +200,7 @@ class Writer:
         """Refuse whoever waits, then try again and again until the ledger takes a write."""
         self.healthy.clear()
         self._around.log.error("ledger.unavailable", error=str(error))
-        refusal = Unavailable(Reason.LEDGER_UNAVAILABLE, str(error), 5.0)
+        refusal = _ledger_unavailable()
         for one in (*waiting, *self._queue):
             self._answer(one.answer, error=refusal)
         self._queue.clear()
@@ -233,3 +234,8 @@ class Writer:
             answer.set_result(result)
         else:
             answer.set_exception(error)
+
+
+def _ledger_unavailable() -> Unavailable:
+    # Callers read this; which file and why is for the log.
+    return Unavailable(Reason.LEDGER_UNAVAILABLE, "the ledger cannot be written at the moment", 5.0)

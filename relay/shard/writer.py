@@ -134,7 +134,7 @@ class Writer:
                 limit = claim.limit + self.underway(claim.sink)
                 rows = await self._recorder.due(claim.sink, self._around.clock.now(), limit)
             except LedgerError as error:
-                self._around.log.error("ledger.deliveries_unreadable", sink=claim.sink, error=str(error))
+                self._around.log.warning("ledger.deliveries_unreadable", sink=claim.sink, error=str(error))
                 self._answer(answer, error=_ledger_unavailable())
                 continue
             claimed = [

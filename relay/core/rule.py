@@ -20,13 +20,6 @@ UNDERWAY = 0.5  # how much of the item that is being worked on is done, on avera
 NO_FORECAST = math.inf
 
 
-class Outlook(NamedTuple):
-    """When a job is expected to change, in seconds from the last look. `forecast`: told by its progress."""
-
-    expected: float
-    forecast: bool = False
-
-
 class Limits(NamedTuple):
     """After how many seconds unseen a job is late, and one with a forecast."""
 
@@ -63,12 +56,17 @@ def accrued(unseen: float, expected: float) -> float:
     return unseen * unseen / (2.0 * expected) if unseen < expected else unseen - expected / 2.0
 
 
-def outlook(work_left: float, worked: float, age: float, typical: float) -> Outlook:
-    """`work_left`: as in `work_left`; `worked`: since last seen queued; `typical`: how long the account's jobs take."""
-    fallback = max(age, typical, EXPECTED_MIN)
+def expected_seconds(work_left: float, worked: float, age: float, typical: float) -> float:
+    """From a look to the job's next change. `work_left`: as in `work_left`; `worked`: seconds since last seen queued;
+    `typical`: how long the account's jobs take.
+    """
+    # Comparisons instead of min and max: every job of every reply passes here.
+    fallback = max(typical, age)
     if work_left == NO_FORECAST:
-        return Outlook(fallback)
-    return Outlook(max(EXPECTED_MIN, min(work_left * worked, fallback / FALLBACK_WEIGHT)), forecast=True)
+        return fallback
+    forecast = work_left * worked
+    believable = fallback / FALLBACK_WEIGHT
+    return min(believable, forecast)
 
 
 def work_left(job_status: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ seconds.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX, Endpoint, Request
 
 ALONE_SECONDS = 60.0  # between two looks at a job that no shared request may hold
+NEVER = math.inf
 CONFIRM_MISSES_MIN = 2  # a fresh job is often missing once
 
 
@@ -109,9 +110,9 @@ class Roster:
     def _fill(self, now: float, gap: float) -> list[Watch]:
         self._taken_at = now
         limits = self._limits(gap)
-        if self._waiting.due_at(now, self.terms.price_at(gap), limits) <= now:
-            return self._waiting.take(IDS_MAX, now, limits)
-        new = self._waiting.take_new(IDS_MAX)
+        new: list[Watch] = []
+        if self._waiting.new and self._waiting.due_at(now, self.terms.price_at(gap), limits) > now:
+            new = self._waiting.take_new(IDS_MAX)
         return new + self._waiting.take(IDS_MAX - len(new), now, limits)
 
     def _forget_ended(self) -> None:
@@ -133,12 +134,13 @@ class Roster:
             watch.queued_at = now
         watch.work_left = rule.work_left(job_status)
 
-    def looked(self, watch: Watch, now: float) -> None:
-        """Zendesk answered for this job."""
-        watch.looked_at = now
-        watch.misses = 0
-        watch.absent_since = math.inf
-        self._return(watch, now)
+    def looked(self, watches: Sequence[Watch], now: float) -> None:
+        """Zendesk answered for these jobs."""
+        for watch in watches:
+            watch.looked_at = now
+            watch.misses = 0
+            watch.absent_since = NEVER
+        self.put_back(watches, now)
 
     def missing(self, watch: Watch, now: float) -> None:
         """A complete reply did not hold it: counted, and confirmed by the single endpoint now and then."""
@@ -149,12 +151,12 @@ class Roster:
         if doubled or self.grace_is_over(watch, now):
             self._to_confirm.append(watch)
         else:
-            self._return(watch, now)
+            self.put_back((watch,), now)
 
     def confirmed_missing(self, watch: Watch, now: float) -> bool:
         """The single endpoint does not know it either. Whether that is proof by now, because the grace time is over."""
         watch.absent_since = min(watch.absent_since, now)
-        self._return(watch, now)
+        self.put_back((watch,), now)
         return self.grace_is_over(watch, now)
 
     def grace_is_over(self, watch: Watch, now: float) -> bool:
@@ -172,17 +174,15 @@ class Roster:
         self.put_back(poll.watches, now)
 
     def put_back(self, watches: Iterable[Watch], now: float) -> None:
-        """No usable reply. It counts as a look for the pace, or the loop would spin."""
+        """It counts as a look for the pace whatever came of it, or the loop would spin."""
+        shared = []
         for watch in watches:
-            self._return(watch, now)
-
-    def _return(self, watch: Watch, now: float) -> None:
-        watch.asked_at = now
-        if watch.alone:
-            self._alone.append((now + ALONE_SECONDS, watch))
-        elif not watch.ended:
-            worked, age = now - watch.queued_at, now - watch.tracked_at
-            self._waiting.add(watch, rule.outlook(watch.work_left, worked, age, self._durations.value))
+            if watch.alone:
+                watch.asked_at = now
+                self._alone.append((now + ALONE_SECONDS, watch))
+            elif not watch.ended:
+                shared.append(watch)
+        self._waiting.add(shared, now, self._durations.value)
 
 
 def _alive(watches: Iterable[Watch]) -> Iterator[Watch]:

@@ -8,16 +8,19 @@ All times are monotonic seconds.
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import log
 
-from relay.core.rule import Limits, Outlook, accrued
+from relay.core.rule import EXPECTED_MIN, NO_FORECAST, Limits, accrued, expected_seconds
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX
 
 STEPS_PER_E = 5.0  # expectations within a fifth of each other count as the same
+STEPS_BELOW = 12  # from EXPECTED_MIN to a second
 ENOUGH = 0.999  # of the price: the last of many small steps towards it is not worth a wake-up
 SOLVER_STEPS_MAX = 8
+LOOK_AHEAD_SECONDS = 1.0  # who will be dearest: right after a look, nobody is
 LATE = 1e9  # dearer than whatever can accrue
 
 
@@ -26,8 +29,9 @@ class Lane:
 
     __slots__ = ("expected", "forecast", "watches")
 
-    def __init__(self, outlook: Outlook) -> None:
-        self.expected, self.forecast = outlook
+    def __init__(self, expected: float, *, forecast: bool) -> None:
+        self.expected = expected
+        self.forecast = forecast
         self.watches: deque[Watch] = deque()
 
     def late_at(self, limits: Limits) -> float:
@@ -36,22 +40,23 @@ class Lane:
     def urgency(self, watch: Watch, now: float, limits: Limits) -> float:
         """What the job accrued, or, where it is late, more than any job can accrue."""
         unseen = now - watch.asked_at
-        return accrued(unseen, self.expected) if unseen < limits[self.forecast] else LATE + unseen
+        if unseen >= limits[self.forecast]:
+            return LATE + unseen
+        expected = self.expected
+        return unseen * unseen / (2.0 * expected) if unseen < expected else unseen - expected / 2.0
 
 
 NOBODY_IS_LATE = Limits(math.inf, math.inf)
-NEW = (0, None)  # the lane of those that were never looked at
-_Key = tuple[int, bool | None]
+NEW = -1_000_000  # the lane of those that were never looked at
 
 
 class Waiting:
     def __init__(self) -> None:
-        self._lanes: dict[_Key, Lane] = {}
-        self._size = 0
+        self._lanes: dict[int, Lane] = {}
 
     def __len__(self) -> int:
         """How many; those that ended meanwhile count until they are come across."""
-        return self._size
+        return sum(len(lane.watches) for lane in self._lanes.values())
 
     @property
     def new(self) -> int:
@@ -61,20 +66,27 @@ class Waiting:
 
     def add_new(self, watch: Watch, expected: float) -> None:
         """A job that was never looked at, but counts as if it had been just now."""
-        self._add(NEW, Outlook(expected), watch)
-        self._lanes[NEW].expected = expected
-
-    def add(self, watch: Watch, outlook: Outlook) -> None:
-        """A job that a request held until now, later than any that waits."""
-        step = math.floor(math.log(outlook.expected) * STEPS_PER_E)
-        self._add((step, outlook.forecast), outlook, watch)
-
-    def _add(self, key: _Key, outlook: Outlook, watch: Watch) -> None:
-        lane = self._lanes.get(key)
+        lane = self._lanes.get(NEW)
         if lane is None:
-            lane = self._lanes[key] = Lane(outlook)
+            lane = self._lanes[NEW] = Lane(expected, forecast=False)
+        lane.expected = expected
         lane.watches.append(watch)
-        self._size += 1
+
+    def add(self, watches: Iterable[Watch], now: float, typical: float) -> None:
+        """Jobs that a request held until now. `typical`: how many seconds the account's jobs take."""
+        lanes = self._lanes
+        for watch in watches:
+            # Every job of every reply passes here: what costs a call more is written out.
+            watch.asked_at = now
+            left = watch.work_left
+            expected = expected_seconds(left, now - watch.queued_at, now - watch.tracked_at, typical)
+            key = 2 * int(STEPS_PER_E * log(expected) + STEPS_BELOW) if expected > EXPECTED_MIN else 0
+            if left != NO_FORECAST:
+                key += 1
+            lane = lanes.get(key)
+            if lane is None:
+                lane = lanes[key] = _lane(key)
+            lane.watches.append(watch)
 
     def oldest(self) -> Watch | None:
         """The one that no request has held for longest."""
@@ -86,10 +98,9 @@ class Waiting:
             while key in self._lanes and self._lanes[key].watches[0].ended:
                 self._pop(key)
 
-    def _pop(self, key: _Key) -> None:
+    def _pop(self, key: int) -> None:
         watches = self._lanes[key].watches
         watches.popleft()
-        self._size -= 1
         if not watches:
             del self._lanes[key]
 
@@ -100,41 +111,37 @@ class Waiting:
         """
         if not self._lanes:
             return math.inf
-        latest = max(earliest, min(lane.late_at(limits) for lane in self._lanes.values()))
+        latest = min(lane.late_at(limits) for lane in self._lanes.values())
+        if latest <= earliest or self._is_worth(price, earliest):
+            return earliest
+        dearest = self._dearest(earliest + LOOK_AHEAD_SECONDS)
         moment = earliest
         for _ in range(SOLVER_STEPS_MAX):
-            if moment >= latest:
-                break
-            worth, slope, bend = self._worth(moment, price)
+            worth, slope, bend = _worth(dearest, moment)
             missing = price - worth
-            if missing <= (1.0 - ENOUGH) * price:
-                return moment
+            if missing <= (1.0 - ENOUGH) * price or moment >= latest:
+                break
             # The worth at most follows this parabola from here on.
             moment += 2.0 * missing / (slope + math.sqrt(slope * slope + 2.0 * bend * missing))
         return min(moment, latest)
 
-    def _worth(self, now: float, enough: float) -> tuple[float, float, float]:
-        """What the dearest jobs that fit into one request accrued, with its first and second derivative."""
-        worth = slope = bend = 0.0
-        for expected, watch in self._dearest(now):
-            unseen = now - watch.asked_at
-            if unseen < expected:
-                worth += unseen * unseen / (2.0 * expected)
-                slope += unseen / expected
-                bend += 1.0 / expected
-            else:
-                worth += unseen - expected / 2.0
-                slope += 1.0
-            if worth >= enough:
-                break
-        return worth, slope, bend
+    def _is_worth(self, price: float, now: float) -> bool:
+        """Whether one job of each lane is worth the price alone: where there are many, that saves the closer look."""
+        heads = islice(self._lanes.values(), IDS_MAX)
+        return sum(accrued(now - lane.watches[0].asked_at, lane.expected) for lane in heads) >= price
 
-    def _dearest(self, now: float) -> Iterator[tuple[float, Watch]]:
-        if self._size > IDS_MAX:
-            by_urgency = self._by_urgency(now, NOBODY_IS_LATE)
-            alive = ((self._lanes[key].expected, watch) for key, watch in by_urgency if not watch.ended)
-            return islice(alive, IDS_MAX)
-        return ((lane.expected, watch) for lane in self._lanes.values() for watch in lane.watches if not watch.ended)
+    def _dearest(self, now: float) -> list[tuple[float, float]]:
+        """Of the jobs that would fit into a request then: (asked at, expected)."""
+        if len(self) <= IDS_MAX:
+            return [
+                (watch.asked_at, lane.expected)
+                for lane in self._lanes.values()
+                for watch in lane.watches
+                if not watch.ended
+            ]
+        by_urgency = self._by_urgency(now, NOBODY_IS_LATE)
+        alive = ((watch.asked_at, self._lanes[key].expected) for key, watch in by_urgency if not watch.ended)
+        return list(islice(alive, IDS_MAX))
 
     def take_new(self, count: int) -> list[Watch]:
         """At most so many of those that were never looked at. They wait no more."""
@@ -146,8 +153,12 @@ class Waiting:
 
     def take(self, count: int, now: float, limits: Limits) -> list[Watch]:
         """At most so many: first those that are late, then the dearest. They wait no more."""
+        if len(self) <= count:
+            everybody = [watch for lane in self._lanes.values() for watch in lane.watches if not watch.ended]
+            self._lanes.clear()
+            return everybody
         taken: list[Watch] = []
-        keys: list[_Key] = []
+        keys: list[int] = []
         for key, watch in self._by_urgency(now, limits):
             if len(taken) == count:
                 break
@@ -158,7 +169,7 @@ class Waiting:
             self._pop(key)
         return taken
 
-    def _by_urgency(self, now: float, limits: Limits) -> Iterator[tuple[_Key, Watch]]:
+    def _by_urgency(self, now: float, limits: Limits) -> Iterator[tuple[int, Watch]]:
         lanes = list(self._lanes.items())
         heap = [(-lane.urgency(lane.watches[0], now, limits), number, 0) for number, (_, lane) in enumerate(lanes)]
         heapq.heapify(heap)
@@ -172,6 +183,26 @@ class Waiting:
                 heapq.heapreplace(heap, (-urgency, number, position))
             else:
                 heapq.heappop(heap)
+
+
+def _lane(key: int) -> Lane:
+    """For the middle of its step; odd ones for jobs with a forecast."""
+    return Lane(math.exp((key // 2 + 0.5 - STEPS_BELOW) / STEPS_PER_E), forecast=bool(key % 2))
+
+
+def _worth(jobs: Iterable[tuple[float, float]], now: float) -> tuple[float, float, float]:
+    """What they accrued, with its first and second derivative."""
+    worth = slope = bend = 0.0
+    for asked_at, expected in jobs:
+        unseen = now - asked_at
+        if unseen < expected:
+            worth += unseen * unseen / (2.0 * expected)
+            slope += unseen / expected
+            bend += 1.0 / expected
+        else:
+            worth += unseen - expected / 2.0
+            slope += 1.0
+    return worth, slope, bend
 
 
 def _asked_at(watch: Watch) -> float:

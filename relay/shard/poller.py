@@ -207,9 +207,9 @@ class Poller:
 
     async def _looked(self, post: Post, poll: Poll, reply: Reply, now: float) -> None:
         changed: list[tuple[Watch, dict[str, Any]]] = []
-        found, looked = reply.found, post.roster.looked
+        seen: list[Watch] = []
         for watch in poll.watches:
-            job_status = found.get(watch.job.id)
+            job_status = reply.found.get(watch.job.id)
             if job_status is None:
                 if reply.reason is None:
                     post.roster.missing(watch, now)
@@ -220,7 +220,8 @@ class Poller:
             if orjson.dumps(job_status) != watch.job.job_status:
                 changed.append((watch, job_status))
                 post.roster.told(watch, job_status, now)
-            looked(watch, now)
+            seen.append(watch)
+        post.roster.looked(seen, now)
         if changed:
             await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
 

@@ -14,7 +14,7 @@ from relay.core.rule import (
     Median,
     Terms,
     accrued,
-    outlook,
+    expected_seconds,
     work_left,
 )
 
@@ -55,20 +55,16 @@ class TestTerms:
         assert terms.limits_at(1.0, 1_000.0).plain > 1_000.0
 
 
-class TestOutlook:
+class TestExpectedSeconds:
     def test_a_job_without_progress_is_expected_to_live_as_long_again_or_as_others_do(self):
-        assert outlook(NO_FORECAST, 5.0, 7.0, 20.0) == (20.0, False)
-        assert outlook(NO_FORECAST, 5.0, 70.0, 20.0) == (70.0, False)
+        assert expected_seconds(NO_FORECAST, 5.0, 7.0, 20.0) == 20.0
+        assert expected_seconds(NO_FORECAST, 5.0, 70.0, 20.0) == 70.0
 
     def test_progress_tells_what_is_left(self):
-        assert outlook(0.5, 20.0, 25.0, 20.0) == (10.0, True)
+        assert expected_seconds(0.5, 20.0, 25.0, 20.0) == 10.0
 
     def test_a_distant_forecast_is_not_believed_blindly(self):
-        assert outlook(99.0, 20.0, 25.0, 20.0) == (25.0 / FALLBACK_WEIGHT, True)
-
-    @given(st.floats(0, 1e9) | st.just(NO_FORECAST), SECONDS, SECONDS, SOME_SECONDS)
-    def test_it_is_always_a_positive_time(self, left, worked, age, typical):
-        assert EXPECTED_MIN <= outlook(left, worked, age, typical).expected < math.inf
+        assert expected_seconds(99.0, 20.0, 25.0, 20.0) == 25.0 / FALLBACK_WEIGHT
 
 
 class TestWorkLeft:

@@ -31,8 +31,7 @@ def roster_of(count):
 
 
 def look(roster, poll, now):
-    for watch in poll.watches:
-        roster.looked(watch, now)
+    roster.looked(poll.watches, now)
 
 
 def miss(roster, watch, now):
@@ -155,7 +154,7 @@ class TestConfirmation:
             for watch in poll.watches:
                 if watch in known:
                     looks[watch] += 1
-                    roster.looked(watch, float(second))
+                    roster.looked([watch], float(second))
                 elif poll.endpoint is Endpoint.SHOW:
                     roster.put_back([watch], float(second))
                 else:
@@ -271,7 +270,7 @@ class OneRoster(RuleBasedStateMachine):
             return
         for watch, fate in zip(poll.watches, data.draw(fates(len(poll.watches))), strict=True):
             if fate == "looked":
-                self.roster.looked(watch, self.now)
+                self.roster.looked([watch], self.now)
             elif fate == "missing" and poll.endpoint is Endpoint.SHOW_MANY:
                 self.roster.missing(watch, self.now)
             else:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.job import Job
-from relay.core.rule import Limits, Outlook, accrued
+from relay.core.rule import NO_FORECAST, Limits, accrued
 from relay.core.waiting import ENOUGH, STEPS_PER_E, Waiting
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX
@@ -22,11 +22,13 @@ def watch_asked(at):
 
 
 def waiting_for(*jobs):
-    """Jobs as (asked at, seconds to the expected change), or with `forecast` behind."""
+    """Jobs as (asked at, seconds to the expected change), with True behind where progress told that."""
     waiting = Waiting()
     watches = [watch_asked(at) for at, *_ in jobs]
-    for watch, (_, *outlook) in sorted(zip(watches, jobs, strict=True), key=lambda pair: pair[0].asked_at):
-        waiting.add(watch, Outlook(*outlook))
+    for watch, (at, expected, *forecast) in sorted(zip(watches, jobs, strict=True), key=lambda pair: pair[0].asked_at):
+        watch.tracked_at = watch.queued_at = at - expected
+        watch.work_left = 1.0 if any(forecast) else NO_FORECAST
+        waiting.add([watch], at, 0.0)
     return waiting, watches
 
 

@@ -79,6 +79,7 @@ class Poller:
         self._renewal = Renewal(writer=writer, surroundings=surroundings)
         self._stopping = False
         self._agenda = Agenda()
+        self._joined: set[str] = set()  # accounts with jobs that came since they were planned: many come at once
         self._wake = asyncio.Event()
         self._sleeps_until = math.inf
 
@@ -87,7 +88,8 @@ class Poller:
         post = self.posts.get(watch.job.account)
         if post is not None:
             post.roster.add(watch, self._around.clock.monotonic(), self._around.clock.now())
-            self._set(post)
+            self._joined.add(watch.job.account)
+            self._wake.set()
 
     def resume(self, marks: Mapping[str, bytes]) -> None:
         """Honour the waits that an earlier process was told, and go on with its tokens."""
@@ -127,11 +129,17 @@ class Poller:
 
     async def _pause(self) -> None:
         """Until the next account is due, an earlier one turns up, or it is time for a sign of life."""
+        self._plan_joined()
         self._wake.clear()
         self._sleeps_until = self._agenda.next_at()
         seconds = self._sleeps_until - self._around.clock.monotonic()
         if seconds > 0:
             await wait_for(self._wake, seconds)
+
+    def _plan_joined(self) -> None:
+        for name in self._joined & self.posts.keys():
+            self._set(self.posts[name])
+        self._joined.clear()
 
     def _set(self, post: Post) -> None:
         moment = post.next_at(self._around.clock.monotonic())

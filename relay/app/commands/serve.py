@@ -10,6 +10,7 @@ from relay.app import parts, process
 from relay.app.service import Service, running
 from relay.config import Config, load
 from relay.errors import ConfigError
+from relay.ops import memory
 from relay.ops.logging import configure
 from relay.shard.ports import Log
 
@@ -39,9 +40,11 @@ def refuse_unsupported(path: Path, config: Config) -> None:
 async def serve(path: Path, environ: Mapping[str, str], config: Config, log: Log) -> None:
     """Run until SIGTERM or SIGINT, then drain. SIGHUP reads the configuration again. Raises ConfigError."""
     raise_file_limit()
+    memory.begin_start()
     stop, hang_up = process.stop_signal(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
     async with running(config, log=log) as service:
+        memory.end_start()
         reloading = asyncio.create_task(_reload(hang_up, service, path, environ, log))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, service.failure], return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,21 @@
+"""What Python's garbage collector is told of a process that holds very many values for long.
+
+Jobs hold no reference cycles: counting references frees them. The collector only has to find what little garbage
+libraries leave, and looking through everything for it took a tenth of the time of a submission and of a start.
+"""
+
+import gc
+
+YOUNG_OBJECTS = 10_000  # to have come before it looks at them; by default 700, fewer than a moment's requests hold
+
+
+def begin_start() -> None:
+    """From now on nothing is collected: nearly all that a start makes is there to stay."""
+    gc.disable()
+
+
+def end_start() -> None:
+    """What is there by now is never looked at again; what comes from now on is."""
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    gc.enable()

@@ -1,6 +1,7 @@
 """The command line: parse, run the command, turn what it raises into an exit code."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,6 +10,7 @@ from relay.app.arguments import parser
 from relay.errors import ConfigError, RelayError
 
 GOOD, FAILED, USAGE = 0, 1, 2
+LASTING = frozenset({"serve", "simulate", "demo", "receive"})  # they run until they are told to end
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -20,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         grammar.print_help(sys.stderr)
         return USAGE
+    if command in LASTING:
+        # While such a command is still being loaded, being told to end is no failure either.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(GOOD))
     try:
         code = _run(command, arguments)
         sys.stdout.flush()

@@ -67,9 +67,20 @@ def peer(section: AccountSection) -> Peer:
         base_url=section.base_url,
         authorization=_authorization(section),
         headers={name: value.get_secret_value() for name, value in section.headers.items()},
+        secrets=_secrets(section),
         proxy=None if section.proxy is None else section.proxy.get_secret_value(),
         tls=_tls(section),
     )
+
+
+def _secrets(section: AccountSection) -> tuple[str, ...]:
+    match section.auth:
+        case BearerAuth(token=token) | ApiTokenAuth(token=token):
+            return (token.get_secret_value(),)
+        case ClientCredentialsAuth(client_secret=secret):
+            return (secret.get_secret_value(),)
+        case RefreshTokenAuth(client_secret=secret, refresh_token=token):
+            return (secret.get_secret_value(), token.get_secret_value())
 
 
 def _authorization(section: AccountSection) -> str | None:

@@ -31,6 +31,7 @@ from relay.errors import Reason
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
 NOT_STARTED = frozenset({PENDING, "queued"})
+STARTED_WORD = "working"
 OUR_ENDINGS = frozenset({EXPIRED, LOST, DELETED})
 
 
@@ -151,8 +152,12 @@ def _final(job: Job, state: str, reason: Reason | None, now: float) -> Event:
 
 
 def _event_while_running(job: Job, status: str, kept: bytes, now: float) -> Event | None:
+    if not job.events and status in NOT_STARTED:
+        return None
+    if status == STARTED_WORD and all(event.type is not EventType.STARTED for event in job.events):
+        return _event(job, EventType.STARTED, now, job_status=kept)
     if not job.events:
-        return None if status in NOT_STARTED else _event(job, EventType.STARTED, now, job_status=kept)
+        return _event(job, EventType.PROGRESSED, now, job_status=kept)  # a word that nobody knows
     # As kept, since a message that had to be cut is no news every time.
     before, after = orjson.loads(job.events[-1].job_status or b"{}"), orjson.loads(kept)
     if all(before.get(name) == after.get(name) for name in ("status", "progress", "message")):
@@ -176,7 +181,7 @@ def _event(
 
 def _is_time(job: Job, now: float, rules: Rules) -> bool:
     # A clock that went back must not silence a job for hours.
-    return not 0 <= now - job.events[-1].detected_at < rules.progress_interval_seconds
+    return not job.events or not 0 <= now - job.events[-1].detected_at < rules.progress_interval_seconds
 
 
 def _with(job: Job, event: Event) -> Job:

@@ -4,6 +4,7 @@ Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -20,6 +21,8 @@ IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 abo
 STATUS_WORD_MAX = 64
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # after a day there is nothing left to ask for
 DETAIL_MAX = 200
+BUCKETS = ("zendesk-ratelimit-", "zendesk-rate-limit-")
+WHOLE_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?", re.ASCII)
 NESTING_MAX = 254  # orjson writes no deeper than that, but reads deeper
 RECORD_NOT_FOUND = frozenset({"recordnotfound", "notfound"})
 
@@ -96,16 +99,15 @@ def decipher(request: Request, response: Response | NoResponse, now: float) -> R
     """What the response says about the ids that were asked for. `now`: wall clock, for a Retry-After as a date."""
     if isinstance(response, NoResponse):
         return Reply(reason=response.reason, detail=response.detail)
-    rate = rate_headers(response.headers)
+    rate, wait = rate_headers(response.headers), retry_after_seconds(response.headers, now)
     if response.status == 200:
         found, reason, detail = _decipher_body(request, response.body)
-        return Reply(found=found, reason=reason, detail=detail, rate=rate)
-    return Reply(
-        reason=refusal(response),
-        detail=f"HTTP {response.status}: {_excerpt(response.body)}",
-        retry_after_seconds=retry_after_seconds(response.headers, now),
-        rate=rate,
-    )
+        return Reply(found=found, reason=reason, detail=detail, rate=rate, retry_after_seconds=wait)
+    reason = refusal(response)
+    if response.status == 404 and request.endpoint is Endpoint.SHOW:
+        reason = Reason.NOT_FOUND  # in whatever words: it only confirms what complete replies of show_many said
+    detail = f"HTTP {response.status}: {_excerpt(response.body)}"
+    return Reply(reason=reason, detail=detail, rate=rate, retry_after_seconds=wait)
 
 
 def refusal(response: Response) -> Reason:
@@ -116,7 +118,7 @@ def refusal(response: Response) -> Reason:
         case 403:
             return Reason.FORBIDDEN
         case 404:
-            # Only Zendesk's own JSON says that a record is missing; a dead subdomain or a proxy answers 404 as text.
+            # Only Zendesk's own JSON refuses a batch for its ids; a dead subdomain or a proxy answers 404 as text.
             return Reason.NOT_FOUND if _is_record_not_found(response.body) else Reason.UNREADABLE
         case 400 | 413 | 414 | 422:
             return Reason.REFUSED
@@ -211,7 +213,19 @@ def _excerpt(body: bytes) -> str:
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
-    """The limit from any of the spellings that were recorded, newest first. Anything unreadable counts as not told."""
+    """The limit from any of the spellings that were recorded, newest first. Anything unreadable counts as not told.
+
+    A bucket of the endpoint's own counts where less remains of it than of the account's limit.
+    """
+    told = [_account_wide(headers), *(_bucket(value) for name, value in headers.items() if name.startswith(BUCKETS))]
+    return min((one for one in told if one.remaining is not None), key=_remaining, default=told[0])
+
+
+def _remaining(rate: RateHeaders) -> int:
+    return rate.remaining or 0
+
+
+def _account_wide(headers: Mapping[str, str]) -> RateHeaders:
     return RateHeaders(
         limit=_count(headers, "ratelimit-limit", "rate-limit", "x-rate-limit"),
         remaining=_count(headers, "ratelimit-remaining", "rate-limit-remaining", "x-rate-limit-remaining"),
@@ -219,11 +233,19 @@ def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
     )
 
 
-def _count(headers: Mapping[str, str], *names: str) -> int | None:
+def _bucket(value: str) -> RateHeaders:
+    """`total=100; remaining=99; resets=41`"""
+    fields = dict(part.strip().lower().partition("=")[::2] for part in value.split(";"))
+    return RateHeaders(
+        limit=_count(fields, "total"), remaining=_count(fields, "remaining"), reset_seconds=_count(fields, "resets")
+    )
+
+
+def _count(fields: Mapping[str, str], *names: str) -> int | None:
     for name in names:
-        value = headers.get(name, "").strip()
-        if value.isascii() and value.isdecimal() and len(value) < 10:
-            return int(value)
+        match = WHOLE_NUMBER.fullmatch(fields.get(name, "").strip())
+        if match is not None:
+            return int(match[1])
     return None
 
 

@@ -29,8 +29,7 @@ METADATA_BYTES_MAX = 16 * 1024
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 Url = Annotated[str, StringConstraints(max_length=2048)]
-MetadataKey = Annotated[str, StringConstraints(max_length=128)]
-Metadata = Annotated[dict[MetadataKey, Any], Field(max_length=METADATA_KEYS_MAX)]
+Metadata = Annotated[dict[str, Any], Field(max_length=METADATA_KEYS_MAX)]
 
 
 class Submission(TypedDict, total=False):

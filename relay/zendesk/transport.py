@@ -16,18 +16,21 @@ from relay.network import FAILURES, describe, reason_of
 BODY_BYTES_MAX = 16 * 1024 * 1024  # 100 jobs with 100 results each take about 2 MB
 TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=10.0)
 KEEP_ALIVE_SECONDS = 30.0
+SECRET_CHARACTERS_MIN = 6  # a shorter one would be found in every text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """Where an account lives and how to reach it. `authorization`: the header's value; never printed.
 
-    `authorization` None: each request brings the access token that signs it.
+    `authorization` None: each request brings the access token that signs it. `secrets`: what is cut out of an answer
+    that echoes it, besides what the request's own headers hold.
     """
 
     base_url: str
     authorization: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
 
@@ -99,7 +102,15 @@ class Transport:
         if content is None:
             return NoResponse(reason=Reason.UNREADABLE, detail=f"more than {BODY_BYTES_MAX:,} bytes")
         told = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(status=answer.status, headers=told, body=content)
+        return Response(status=answer.status, headers=told, body=self._without_secrets(content, headers))
+
+    def _without_secrets(self, content: bytes, sent: Mapping[str, str]) -> bytes:
+        """Some gateways echo what they refuse, and an excerpt of a refusal gets into the log."""
+        credentials = sent.get("authorization", "").partition(" ")[2]
+        for secret in (credentials, *self._peer.secrets, *self._peer.headers.values()):
+            if len(secret) >= SECRET_CHARACTERS_MIN:
+                content = content.replace(secret.encode(), b"***")
+        return content
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:

@@ -67,6 +67,42 @@ class TestCeiling:
         assert 60 * (pacer.next_at(50.0) - 50.0) >= 60.25
 
 
+class TestOthers:
+    """They get what they are on course to use, where that is more than the reserve."""
+
+    def sent_beside(self, others_per_second, *, reset=True):
+        """How many requests go out in one minute in which others send as many per second."""
+        pacer, sent, now = Pacer(FAST, 0.0), 0, 0.0
+        while (now := max(now, pacer.next_at(now))) < 60.0:
+            if pacer.next_at(now) > now:
+                continue
+            sent += 1
+            remaining = max(0, 400 - sent - int(others_per_second * now))
+            ask(pacer, now, told(remaining, reset=math.ceil(60.0 - now) if reset else None))
+        return sent
+
+    @pytest.mark.parametrize("reset", [True, False])
+    def test_the_busier_they_are_the_less_is_taken(self, reset):
+        taken = [self.sent_beside(rate, reset=reset) for rate in (0.0, 2.0, 4.0, 6.0)]
+        assert taken == sorted(taken, reverse=True)
+        assert taken[0] > 70
+        assert taken[-1] < 0.25 * (400 - 360) + 10
+
+    def test_little_but_the_floor_is_taken_where_they_are_about_to_use_all(self):
+        """What goes before that shows cannot be taken back."""
+        assert self.sent_beside(9.0) < 15
+
+    def test_our_own_requests_are_not_taken_for_theirs(self):
+        times = sent_times(Pacer(FAST, 0.0), 60.0)
+        assert len(times) > 0.8 * FAST.share * (400 - 0.25 * 400)
+
+    def test_what_they_did_in_an_earlier_window_does_not_count(self):
+        pacer = Pacer(FAST, 0.0)
+        ask(pacer, 50.0, told(20, reset=10))
+        ask(pacer, 61.0, told(398, reset=59))
+        assert pacer.next_at(61.0) < 62.0
+
+
 class TestFindingOut:
     def test_after_the_start_the_first_reply_is_awaited(self):
         pacer = Pacer(FAST, 0.0)

@@ -225,7 +225,12 @@ class TestRefusal:
     )
     def test_any_other_404_is_no_absence(self, body):
         """It comes from a dead subdomain or a proxy, and must not lose a job."""
-        assert reply_to(ONE, body, 404).reason is Reason.UNREADABLE
+        assert reply_to(MANY, body, 404).reason is Reason.UNREADABLE
+
+    @pytest.mark.parametrize("body", [b"404: Not Found", b'{"error":{"title":"Not found"}}', b""])
+    def test_any_404_of_the_single_endpoint_confirms_what_show_many_said(self, body):
+        """In whatever words; whether the account is well enough to be believed is for the poll loop."""
+        assert reply_to(ONE, body, 404).reason is Reason.NOT_FOUND
 
     def test_no_answer_at_all_keeps_its_reason(self):
         reply = decipher(MANY, NoResponse(reason=Reason.TIMEOUT, detail="30 s"), NOW)
@@ -248,7 +253,11 @@ class TestRateHeaders:
             ({"ratelimit-reset": " 41 "}, (None, None, 41)),
             ({"ratelimit-remaining": "3", "x-rate-limit-remaining": "9", "x-rate-limit": "10"}, (10, 3, None)),
             ({"ratelimit-remaining": "oops", "x-rate-limit-remaining": "9"}, (None, 9, None)),
-            ({"zendesk-ratelimit-job-statuses": "total=100; remaining=99; resets=41"}, (None, None, None)),
+            ({"zendesk-ratelimit-job-statuses": "total=100; remaining=99; resets=41"}, (100, 99, 41)),
+            ({"zendesk-rate-limit-x": "total=9; remaining=3; resets=4", "x-rate-limit-remaining": "5"}, (9, 3, 4)),
+            ({"zendesk-ratelimit-x": "total=100; remaining=99", "ratelimit-remaining": "5"}, (None, 5, None)),
+            ({"zendesk-ratelimit-x": "garbage;;=", "ratelimit-remaining": "5"}, (None, 5, None)),
+            ({"ratelimit-limit": "400.0", "ratelimit-remaining": "90.00"}, (400, 90, None)),
             ({}, (None, None, None)),
         ],
     )

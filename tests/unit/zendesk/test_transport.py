@@ -165,3 +165,21 @@ def test_no_secret_is_printed():
     )
     text = repr([peer, SIGNED, TOKEN])
     assert not [secret for secret in ("st4t1c", "k3y", "p4ss", "4cc3ss", "cl13nt") if secret in text]
+
+
+@pytest.mark.parametrize(
+    ("peer", "request_", "secret"),
+    [
+        ({"authorization": bearer("st4t1c-t0ken")}, POLL, "st4t1c-t0ken"),
+        ({"authorization": api_token("bot@acme.com", "4p1-t0ken"), "secrets": ("4p1-t0ken",)}, POLL, "4p1-t0ken"),
+        ({"authorization": api_token("bot@acme.com", "4p1-t0ken")}, POLL, api_token("bot@acme.com", "4p1-t0ken")[6:]),
+        ({}, SIGNED, "4cc3ss"),
+        ({"headers": {"X-Gateway-Key": "g4teway-k3y"}}, SIGNED, "g4teway-k3y"),
+    ],
+)
+async def test_an_answer_that_echoes_a_secret_does_not_carry_it_further(peer, request_, secret):
+    """Some gateways answer with the request they refuse, and an excerpt of a refusal gets into the log."""
+    async with connected(**peer) as (account, zendesk):
+        account.answer = lambda: web.Response(status=403, text=f"refused: {secret}!")
+        response = await zendesk.get(request_)
+    assert (response.status, response.body) == (403, b"refused: ***!")

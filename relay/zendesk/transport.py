@@ -14,7 +14,7 @@ from relay.errors import Reason
 from relay.network import FAILURES, describe, reason_of
 
 BODY_BYTES_MAX = 16 * 1024 * 1024  # 100 jobs with 100 results each take about 2 MB
-TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=10.0)
+REQUEST_SECONDS, CONNECT_SECONDS = 30.0, 10.0
 KEEP_ALIVE_SECONDS = 30.0
 SECRET_CHARACTERS_MIN = 6  # a shorter one would be found in every text
 
@@ -44,12 +44,12 @@ def api_token(email: str, token: str) -> str:
     return "Basic " + base64.b64encode(f"{email}/token:{token}".encode()).decode("ascii")
 
 
-def open_session() -> aiohttp.ClientSession:
+def open_session(request_seconds: float = REQUEST_SECONDS) -> aiohttp.ClientSession:
     """The session that all accounts share, to be closed by its owner. Names are looked up by aiodns."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=TIMEOUT,
+        timeout=aiohttp.ClientTimeout(total=request_seconds, connect=CONNECT_SECONDS),
         trust_env=False,
     )
     # aiohttp silently sends a request again when a reused connection was reset, and has no option against it: two

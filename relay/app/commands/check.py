@@ -23,6 +23,8 @@ from relay.zendesk.transport import Transport, open_session
 
 AT_ONCE_MAX = 50
 
+ANSWER_SECONDS = 10.0  # a person waits
+
 
 def run(*, config: Path, environ: Mapping[str, str], offline: bool, account: str | None) -> int:
     """0, or 1 where anything failed. Raises ConfigError."""
@@ -72,7 +74,7 @@ async def _reach(accounts: Sequence[Account], config: Config) -> list[Finding]:
             return await look
 
     peers = [(account, parts.peer(account)) for account in accounts]
-    async with open_session() as session:
+    async with open_session(ANSWER_SECONDS) as session:
         looks = [try_account(one.name, peer, Transport(peer, session), parts.grant(one)) for one, peer in peers]
         return await asyncio.gather(*map(permitted, [*looks, *map(try_sink, config.sinks)]))
 

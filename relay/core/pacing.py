@@ -1,7 +1,8 @@
 """How much of an account's rate limit relay takes: `Pacer.next_at` says when one more request may go.
 
 Three bounds at once. Our own ceiling, kept by spacing, without bursts. A share of what the account has left above the
-reserve, learned from the headers of every reply (fixed windows of 60 s). Any wait that Zendesk or trouble imposed.
+reserve, or above what others are on course to use if that is more, learned from the headers of every reply (fixed
+windows of 60 s). Any wait that Zendesk or trouble imposed.
 All times are monotonic seconds; what must survive a restart is the end of a wait, which the shard commits.
 """
 
@@ -18,6 +19,7 @@ RETRY_SECONDS_MAX = 60.0
 DENIED_SECONDS_MIN = 10.0
 DENIED_SECONDS_MAX = 300.0
 RATE_LIMITED_SECONDS = 30.0  # a 429 that does not say how long: half a window
+OTHERS_SECONDS_MIN = 5.0  # of what the others do, before it is taken for their habit
 IN_FLIGHT_MAX = 8
 PLAN_LIMITS = (10, 200, 400, 700, 2_500)  # documented requests per minute, for replies that tell only what remains
 
@@ -48,6 +50,8 @@ class Pacer:
         self.remaining: int | None = None
         self._allowance = math.inf  # how many more requests we may send in this window
         self._window_ends = now  # rather too late than too early
+        self._counted_from = (now, 0)  # since when this window's requests are counted, and what remained then
+        self._ours = 0  # of the requests counted
         self._sent_at = now
         self._in_flight = 0
         self._overlapping = False  # whether the newest request went out while others were underway
@@ -94,11 +98,21 @@ class Pacer:
     def _share_of(self, remaining: int) -> float:
         return self.rate.share * (remaining - self.rate.reserve * (self.limit or 0))
 
+    def _spare(self, now: float) -> float:
+        """Our share of what the others leave: they get the reserve, or more where they are about to use more."""
+        remaining, limit = self.remaining or 0, self.limit or 0
+        began, remained = self._counted_from
+        others = max(0, remained - remaining - self._ours)
+        per_second = others / max(now - began, OTHERS_SECONDS_MIN)
+        wanted = per_second * max(0.0, self._window_ends - now)
+        return self.rate.share * (remaining - max(self.rate.reserve * limit, wanted))
+
     def sent(self, now: float) -> None:
         """A request goes out: counted until the reply tells the truth."""
         self._sent_at = now
         self._overlapping = self._in_flight > 0
         self._in_flight += 1
+        self._ours += 1
         self._allowance -= 1
         if self.remaining is not None:
             self.remaining = max(self.remaining - 1, 0)
@@ -116,12 +130,22 @@ class Pacer:
             case _Window.NEXT:
                 self.remaining = remaining
                 self._window_ends = now + _seconds_left(rate.reset_seconds)
-                self._allowance = self._share_of(remaining)
+                self._count_anew(rate.reset_seconds, now)
+                self._allowance = self._spare(now)
             case _Window.THIS:
                 # Within a window less and less remains: the lowest number is the newest.
                 self.remaining = remaining if self.remaining is None else min(self.remaining, remaining)
                 self._window_ends = min(self._window_ends, now + _seconds_left(rate.reset_seconds))
-                self._allowance = min(self._allowance, self._share_of(self.remaining))
+                self._allowance = min(self._allowance, self._spare(now))
+
+    def _count_anew(self, reset_seconds: float | None, now: float) -> None:
+        """Of a window whose end is told, the beginning is known too; of another, only what comes from now on."""
+        if reset_seconds:
+            self._counted_from = self._window_ends - WINDOW_SECONDS, self.limit or 0
+            self._ours = self._in_flight + 1
+        else:
+            self._counted_from = now, self.remaining or 0
+            self._ours = self._in_flight
 
     def _window_of(self, reset_seconds: float | None, remaining: int, now: float) -> "_Window":
         """Which window a reply speaks of: replies may overtake each other, also from one window to the next."""

@@ -37,7 +37,7 @@ class Credentials:
     """The tokens of one account in one process.
 
     A token that came is first `issued`. Where it replaces a refresh token, `record` must become durable before `adopt`
-    puts it to use: that is why there are two steps.
+    puts it to use: that is why there are two steps. `pair`: the newest record, durable or about to be.
     """
 
     def __init__(self, grant: Grant) -> None:
@@ -51,6 +51,12 @@ class Credentials:
         self._issued: Token | None = None
         self._issued_at = -math.inf
         self.record: bytes | None = None
+        self.pair: bytes | None = None
+
+    def succeed(self, former: "Credentials", now: float, wall: float) -> None:
+        """Go on with the pair of these, which another configuration of the same account had."""
+        if former.pair is not None:
+            self.restore(former.pair, now, wall)
 
     def restore(self, record: bytes, now: float, wall: float) -> None:
         """Go on with the pair of an earlier process, unless another refresh token has been configured since."""
@@ -60,6 +66,7 @@ class Credentials:
             return
         if not isinstance(self._grant, RefreshToken) or found.descends_from != self._grant.fingerprint:
             return
+        self.pair = record
         self._refresh_token = found.refresh_token
         # It may have died meanwhile, and that would be no denial: it is used like one that has been taken before.
         self._use(found.access_token, now, min(found.expires_at - wall, LIFETIME_SECONDS_MAX))
@@ -84,7 +91,7 @@ class Credentials:
             return
         self._access_token = None  # its life ended with the refresh token's
         self._refresh_token = token.refresh_token or self._refresh_token
-        self.record = encode_record(
+        self.record = self.pair = encode_record(
             TokenRecord(
                 refresh_token=self._refresh_token,
                 access_token=token.access_token,

@@ -8,7 +8,7 @@ from typing import Any
 EPOCH = 1_750_000_000.0
 
 
-class Deadlock(Exception):
+class DeadlockError(Exception):
     """Everybody waits for somebody, and no timer is set."""
 
 
@@ -20,7 +20,7 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
         if not ready and timeout is None:
-            raise Deadlock
+            raise DeadlockError
         if not ready and timeout:
             self.now += timeout
         return ready

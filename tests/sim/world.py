@@ -118,7 +118,7 @@ class ModelZendesk:
 
 
 class Receiver:
-    """A sink that remembers what it was sent. `failing`: how often it does not take an event, or takes it and says no."""
+    """A sink that remembers what it was sent. `failing`: how often it refuses an event, or takes it and says no."""
 
     def __init__(self, clock: VirtualClock, random: Random, failing: float = 0.0) -> None:
         self._clock, self._random, self.failing = clock, random, failing
@@ -178,7 +178,9 @@ class _Silent:
 class World:
     """Everything that outlives a relay process: Zendesk, the ledger, the receivers, time."""
 
-    def __init__(self, *, seed: int = 1, scenario: Any = SCENARIOS["mixed"], accounts: Sequence[str] = ("acme",)) -> None:
+    def __init__(
+        self, *, seed: int = 1, scenario: Any = SCENARIOS["mixed"], accounts: Sequence[str] = ("acme",)
+    ) -> None:
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.simulator = Simulator(seed=seed, scenario=scenario)
@@ -218,9 +220,7 @@ class World:
 
     def _subscriber(self, name: str, types: frozenset[EventType] | None) -> Subscriber:
         subscription = Subscription(sink=name) if types is None else Subscription(sink=name, types=types)
-        return Subscriber(
-            subscription=subscription, sink=self.receivers[name], schedule=Schedule(), concurrency=8
-        )
+        return Subscriber(subscription=subscription, sink=self.receivers[name], schedule=Schedule(), concurrency=8)
 
     @asynccontextmanager
     async def relay(self, *, crash: bool = False) -> Any:
@@ -270,7 +270,3 @@ class World:
 
 def data_of(event: CloudEvent) -> Any:
     return orjson.loads(event.data)
-
-
-def gaps(moments: Sequence[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from random import Random
@@ -25,6 +26,7 @@ LOAD_PAGE = 5_000
 SWEEP_SECONDS = 5.0
 FORGET_SECONDS = 60.0
 FORGET_PAGE = 500
+CONFIGURED_AT_ONCE = 500
 AT_RISK_AGE = 0.75  # of the time after which a job expires
 AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
@@ -48,7 +50,7 @@ class Shard:
         self._settings = settings
         self._around = surroundings
         self._waiters: dict[JobKey, set[asyncio.Future[None]]] = {}
-        self._began = surroundings.clock.now()
+        self._began = surroundings.clock.monotonic()
         self._watching: list[asyncio.Task[None]] = []
         self._delivering: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -63,11 +65,12 @@ class Shard:
         self.poller = Poller(
             accounts=accounts, writer=self._writer, settings=settings, surroundings=surroundings, random=random
         )
-        sources = {account.name: account.source for account in accounts}
+        # Shared with the couriers. An account that is removed stays: what its events owe must not change.
+        self._sources = {account.name: account.source for account in accounts}
         self._couriers = {
             subscriber.subscription.sink: Courier(
                 subscriber=subscriber,
-                sources=sources,
+                sources=self._sources,
                 outbox=record,
                 writer=self._writer,
                 surroundings=surroundings,
@@ -87,6 +90,30 @@ class Shard:
             for watch in self.live.of(account):
                 self.poller.add(watch)
         return len(rows)
+
+    async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
+        """`accounts`: new or changed; `removed`: no longer configured; `polling`: as in the settings.
+
+        Raises LedgerError: some of it is done already, and all of it may be asked for again.
+        """
+        self._settings = replace(self._settings, polling=polling)
+        for name in removed:
+            self.poller.remove(name)
+        added = {account.name for account in accounts} - self.poller.posts.keys()
+        marks: Mapping[str, bytes] = {}
+        if added:
+            await self.poller.settled(added)
+            marks = await self._record.marks()
+        for number, account in enumerate(accounts, start=1):
+            self._put(account, marks)
+            if number % CONFIGURED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _put(self, account: Account, marks: Mapping[str, bytes]) -> None:
+        self._sources[account.name] = account.source
+        if self.poller.put(account, marks):
+            for watch in self.live.of(account.name):
+                self.poller.add(watch)
 
     async def run(self) -> None:
         """Returns after `drain`; raises what a loop raised, which is a bug."""
@@ -252,11 +279,17 @@ class Shard:
         for account in self.live.accounts():
             expire_after = self._polling(account).expire_after_seconds
             last_look = min(LAST_LOOK_SECONDS, expire_after)
+            configured_for = self._configured_for(account)
             for watch in self.live.of(account):
                 if now - watch.job.tracked_at < expire_after:
                     break
-                if watch.looked_at > -math.inf or now - self._began > last_look:
+                if watch.looked_at > -math.inf or configured_for > last_look:
                     yield watch
+
+    def _configured_for(self, account: str) -> float:
+        """Seconds in which its jobs could be looked at; of an account that is not configured: since the start."""
+        post = self.poller.posts.get(account)
+        return self._around.clock.monotonic() - (self._began if post is None else post.began_at)
 
     def _polling(self, account: str) -> Polling:
         post = self.poller.posts.get(account)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -23,6 +23,7 @@ from relay.shard.renewal import TOKEN_MARK, Renewal
 from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
+DENIED = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN})
 WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wall clock
 
 
@@ -30,7 +31,7 @@ class Post:
     """One account as the poll loop sees it. `trouble`: why it stands still, None while it does not.
 
     `credentials`: None where no token needs to be asked for. `renewal`: asks for one; nothing else is sent meanwhile.
-    `again`: what was turned away for the sake of an outdated token, and goes first.
+    `again`: what was turned away for the sake of an outdated token, and goes first. `requests`: those underway.
     """
 
     def __init__(self, account: Account, now: float) -> None:
@@ -40,8 +41,20 @@ class Post:
         self.credentials = None if account.grant is None else Credentials(account.grant)
         self.renewal: asyncio.Task[None] | None = None
         self.again: deque[Poll] = deque()
+        self.requests: set[asyncio.Task[None]] = set()
         self.trouble: Reason | None = None
         self.waited_until = now
+        self.began_at = now
+
+    def reconfigure(self, account: Account, now: float, wall: float) -> None:
+        """Be this account from now on. Its jobs keep their places, and its budget what was learned and spent of it."""
+        former, grant, self.account = self.credentials, self.account.grant, account
+        self.roster.reconfigure(account.polling.fresh_within_seconds, account.polling.lost_after_seconds)
+        self.pacer.reconfigure(account.rate)
+        if account.grant != grant:
+            self.credentials = None if account.grant is None else Credentials(account.grant)
+            if self.credentials is not None and former is not None:
+                self.credentials.succeed(former, now, wall)
 
     def next_at(self, now: float) -> float:
         allowed_at = math.inf if self.renewal else self.pacer.next_at(now)
@@ -71,13 +84,14 @@ class Poller:
         random: Random,
     ) -> None:
         now = surroundings.clock.monotonic()
-        self.posts: Mapping[str, Post] = {account.name: Post(account, now) for account in accounts}
+        self.posts: dict[str, Post] = {account.name: Post(account, now) for account in accounts}
         self._writer = writer
         self._settings = settings
         self._around = surroundings
         self._random = random
         self._renewal = Renewal(writer=writer, surroundings=surroundings)
         self._stopping = False
+        self._leaving: dict[str, Post] = {}
         self._agenda = Agenda()
         self._joined: set[str] = set()  # accounts with jobs that came since they were planned: many come at once
         self._wake = asyncio.Event()
@@ -93,14 +107,42 @@ class Poller:
 
     def resume(self, marks: Mapping[str, bytes]) -> None:
         """Honour the waits that an earlier process was told, and go on with its tokens."""
+        for post in self.posts.values():
+            self._resume(post, marks)
+
+    def _resume(self, post: Post, marks: Mapping[str, bytes]) -> None:
         now, wall = self._around.clock.monotonic(), self._around.clock.now()
-        for name, post in self.posts.items():
-            until = marks.get(WAIT_MARK + name)
-            if until is not None:
-                post.pacer.wait_until(now + float(until) - wall)
-            pair = marks.get(TOKEN_MARK + name)
-            if pair is not None and post.credentials is not None:
-                post.credentials.restore(pair, now, wall)
+        until = marks.get(WAIT_MARK + post.account.name)
+        if until is not None:
+            post.pacer.wait_until(now + float(until) - wall)
+        pair = marks.get(TOKEN_MARK + post.account.name)
+        if pair is not None and post.credentials is not None:
+            post.credentials.restore(pair, now, wall)
+
+    def put(self, account: Account, marks: Mapping[str, bytes]) -> bool:
+        """Send requests to this account, as it is configured now. True: it is new, and has no jobs yet."""
+        now, wall = self._around.clock.monotonic(), self._around.clock.now()
+        post = self.posts.get(account.name)
+        if post is None:
+            post = self.posts[account.name] = Post(account, now)
+            self._resume(post, marks)
+            return True
+        post.reconfigure(account, now, wall)
+        self._set(post)
+        return False
+
+    def remove(self, name: str) -> None:
+        """Send no more requests to this account; those underway end as they would."""
+        post = self.posts.pop(name, None)
+        if post is not None:
+            self._agenda.set(name, math.inf)
+            self._leaving = {each: left for each, left in self._leaving.items() if left.requests} | {name: post}
+
+    async def settled(self, names: Collection[str]) -> None:
+        """Return when all is known that these accounts were asked before they were removed."""
+        requests = [one for name in names if name in self._leaving for one in self._leaving[name].requests]
+        if requests:
+            await asyncio.wait(requests)
 
     def next_poll_at(self, account: str) -> float | None:
         """When the account's next request is expected, wall clock."""
@@ -112,7 +154,8 @@ class Poller:
     async def stop(self, seconds: float) -> None:
         """Send nothing more. A token that is underway is waited for, since the one that it replaces may be dead."""
         self._stopping = True
-        renewals = [post.renewal for post in self.posts.values() if post.renewal is not None]
+        posts = (*self.posts.values(), *self._leaving.values())
+        renewals = [post.renewal for post in posts if post.renewal is not None]
         if renewals:
             await asyncio.wait(renewals, timeout=seconds)
 
@@ -142,6 +185,8 @@ class Poller:
         self._joined.clear()
 
     def _set(self, post: Post) -> None:
+        if self.posts.get(post.account.name) is not post:
+            return
         moment = post.next_at(self._around.clock.monotonic())
         self._agenda.set(post.account.name, moment)
         if moment < self._sleeps_until:
@@ -159,18 +204,28 @@ class Poller:
     def _send(self, post: Post, now: float, requests: asyncio.TaskGroup) -> None:
         """What the account is allowed now: its token where it needs one, or else a poll."""
         if post.credentials is not None and post.credentials.is_needed(now):
-            post.renewal = requests.create_task(self._renew(post, post.credentials))
+            post.renewal = self._begin(post, requests, self._renew(post, post.credentials))
             return
         poll = post.take(now)
         if poll is not None:
             post.pacer.sent(now)
             request = poll.request if post.credentials is None else post.credentials.sign(poll.request)
-            requests.create_task(self._ask(post, poll, request))
+            self._begin(post, requests, self._ask(post, poll, request))
+
+    def _begin(self, post: Post, requests: asyncio.TaskGroup, request: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = requests.create_task(request)
+        post.requests.add(task)
+        task.add_done_callback(post.requests.discard)
+        return task
 
     async def _renew(self, post: Post, credentials: Credentials) -> None:
         refusal = await self._renewal.renew(post.account, credentials, post.pacer)
         post.renewal = None
-        if refusal is not None:
+        clock = self._around.clock
+        outdated = post.credentials is not credentials
+        if outdated and post.credentials is not None:
+            post.credentials.succeed(credentials, clock.monotonic(), clock.now())
+        if refusal is not None and not (outdated and refusal.reason in DENIED):
             await self._stand_still(post, refusal, self._around.clock.monotonic())
         self._set(post)
 
@@ -180,14 +235,15 @@ class Poller:
             post.waited_until = until
 
     async def _ask(self, post: Post, poll: Poll, request: Request) -> None:
-        clock = self._around.clock
+        clock, account = self._around.clock, post.account
         began = clock.monotonic()
-        response = await post.account.zendesk.get(request)
+        response = await account.zendesk.get(request)
         reply = decipher(request, response, clock.now())
         ended = clock.monotonic()
         post.pacer.heard(reply.rate, ended)
         self._around.metrics.request(post.account.name, reply.reason or "ok", ended - began)
-        if post.credentials is not None and post.credentials.heard(request.access_token, reply.reason):
+        outdated = post.account is not account and reply.reason in DENIED
+        if outdated or (post.credentials and post.credentials.heard(request.access_token, reply.reason)):
             post.again.append(poll)
         else:
             await self.apply(post, poll, reply)
@@ -244,7 +300,7 @@ class Poller:
         jitter = self._random.random()
         if reply.reason is Reason.RATE_LIMITED:
             until = post.pacer.rate_limited(reply.retry_after_seconds, now, jitter)
-        elif reply.reason in {Reason.UNAUTHORIZED, Reason.FORBIDDEN}:
+        elif reply.reason in DENIED:
             until = post.pacer.denied(now, jitter)
         else:
             until = post.pacer.failed(reply.retry_after_seconds, now, jitter)

@@ -1,0 +1,109 @@
+"""A reply to show_many in which nothing is new: what the poll loop does with it, beside parsing its bytes."""
+
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from random import Random
+from statistics import median
+from typing import Any
+
+import orjson
+from bench.samples import job_status
+from bench.table import Measurement
+
+from relay.core.job import Job
+from relay.core.observe import Rules, observe
+from relay.core.pacing import Rate
+from relay.core.watch import Watch
+from relay.core.zendesk import NoResponse, Request, Response
+from relay.ops.metrics import Metrics
+from relay.shard.live import Live
+from relay.shard.poller import Poller
+from relay.shard.ports import Account, Polling, Settings, Surroundings
+from relay.shard.writer import Writer
+
+JOBS, ROUNDS = 100, 2_000
+AT_MOST = 4.0
+HEADERS = {"content-type": "application/json; charset=utf-8", "ratelimit-limit": "700", "ratelimit-remaining": "650"}
+
+
+class Now:
+    """A clock that is set."""
+
+    moment = 1_000.0
+
+    def now(self) -> float:
+        return self.moment
+
+    monotonic = now
+
+
+class Answering:
+    """Zendesk: at once, and the same every time."""
+
+    def __init__(self, body: bytes) -> None:
+        self._response = Response(status=200, headers=HEADERS, body=body)
+
+    async def get(self, _: Request) -> Response | NoResponse:
+        return self._response
+
+
+def nothing_new() -> Measurement:
+    statuses = [job_status(number, progress=number % 100) for number in range(JOBS)]
+    body = orjson.dumps({"job_statuses": statuses, "count": JOBS})
+    clock = Now()
+    poller = idle_poller(body, clock)
+    for watch in watches(statuses, clock.now()):
+        poller.add(watch)
+    applied, parsed = [], []
+    for _ in range(ROUNDS):
+        clock.moment += 60.0
+        applied.append(seconds(answered(poller, clock)))
+        parsed.append(seconds(lambda: orjson.loads(body)))
+    return Measurement(
+        what=f"apply a reply of {JOBS} jobs, nothing new; floor: orjson.loads",
+        unit="µs",
+        ours=median(applied) * 1e6,
+        floor=median(parsed) * 1e6,
+        ratio=median(ours / floor for ours, floor in zip(applied, parsed, strict=True)),
+        at_most=AT_MOST,
+    )
+
+
+def idle_poller(body: bytes, clock: Now) -> Poller:
+    unused: Any = None  # nothing is recorded or logged where nothing is new
+    around = Surroundings(clock=clock, metrics=Metrics(), log=unused, beat=unused)
+    writer = Writer(recorder=unused, live=Live(), subscriptions=(), published=unused, surroundings=around)
+    account = Account(name="acme", source="", rate=Rate(), polling=Polling(), zendesk=Answering(body))
+    settings = Settings(rules=Rules(), polling=Polling())
+    return Poller(accounts=[account], writer=writer, settings=settings, surroundings=around, random=Random(0))
+
+
+def watches(statuses: list[dict[str, Any]], now: float) -> Iterator[Watch]:
+    for status in statuses:
+        yield Watch(observe(Job(account="acme", id=status["id"], tracked_at=now), status, now, Rules()))
+
+
+def answered(poller: Poller, clock: Now) -> Callable[[], None]:
+    """All that the poll loop does with a request that is due, from when it has the answer on."""
+    post = poller.posts["acme"]
+    poll = post.take(clock.now())
+    assert poll is not None
+    assert len(poll.watches) == JOBS
+    post.pacer.sent(clock.now())
+    request = poll.request
+    return lambda: to_its_end(poller._ask(post, poll, request))
+
+
+def to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Without an event loop: it waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
+
+
+def seconds(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began

@@ -48,6 +48,19 @@ class Answer:
     drip_seconds: float = 0.0
     cut_after: int | None = None
 
+    def with_headers(self, headers: Mapping[str, str]) -> "Answer":
+        """Its own count more than these."""
+        # Every answer passes here: a third of the price of dataclasses.replace.
+        return Answer(
+            status=self.status,
+            body=self.body,
+            content_type=self.content_type,
+            headers={**headers, **self.headers},
+            delay_seconds=self.delay_seconds,
+            drip_seconds=self.drip_seconds,
+            cut_after=self.cut_after,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hangup:

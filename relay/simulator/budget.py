@@ -63,7 +63,8 @@ class Budget:
             self._arrive(WINDOW_SECONDS, limit, tenants)
             self._refused_alone += max(0, self._arrived - limit)
             self._open(self._window + 1 if tenants.requests_per_minute else window, tenants)
-        self._arrive(elapsed, limit, tenants)
+        if self._demand:
+            self._arrive(elapsed, limit, tenants)
         return elapsed
 
     def _open(self, window: int, tenants: Tenants) -> None:

@@ -39,7 +39,13 @@ class RateHeaders:
             told |= _spell(spelling, reading)
         if self.kept < 1.0:
             told = {name: value for name, value in told.items() if random.random() < self.kept}
-        return {_cased(name, self.case): value for name, value in told.items()}
+        match self.case:
+            case Case.RECORDED:
+                return told
+            case Case.LOWER:
+                return {name.lower(): value for name, value in told.items()}
+            case Case.UPPER:
+                return {name.upper(): value for name, value in told.items()}
 
 
 def _spell(spelling: Spelling, reading: Reading) -> dict[str, str]:
@@ -54,13 +60,3 @@ def _spell(spelling: Spelling, reading: Reading) -> dict[str, str]:
         case Spelling.BUCKET | Spelling.BUCKET_HYPHENED:
             bucket = f"total={BUCKET_TOTAL}; remaining={BUCKET_TOTAL - 1}; resets={reset}"
             return {f"{spelling}-job-statuses-show-many": bucket}
-
-
-def _cased(name: str, case: Case) -> str:
-    match case:
-        case Case.LOWER:
-            return name.lower()
-        case Case.UPPER:
-            return name.upper()
-        case Case.RECORDED:
-            return name

@@ -5,7 +5,7 @@ No clock and no global chance: the same seed and the same requests at the same t
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.simulator.account import Account
 from relay.simulator.admission import denial, throttle
@@ -99,10 +99,10 @@ class Simulator:
         headers = visit.scenario.rate_headers.tell(reading, visit.account.random)
         refusal = throttle(visit, reading)
         if refusal is not None:
-            return _with_headers(refusal, headers)
+            return refusal.with_headers(headers)
         match visit.routed.call:
             case Call.START:
-                return _with_headers(submit(visit), headers)
+                return submit(visit).with_headers(headers)
             case Call.TOKEN:
                 return _token(visit, headers)
             case Call.SHOW_MANY:
@@ -152,12 +152,12 @@ def _token(visit: Visit, headers: Mapping[str, str]) -> Reply:
     if visit.request.method != "POST":
         return Answer(status=404, body=b"")
     answer = visit.account.grants.answer(visit.request.body, visit.now, visit.scenario.oauth)
-    return _with_headers(answer, headers)
+    return answer.with_headers(headers)
 
 
 def _struck(visit: Visit, answer: Answer, headers: Mapping[str, str]) -> Reply:
     """The good answer, or what became of it. What does not come from Zendesk itself knows nothing of the limit."""
-    answer = _with_headers(answer, headers)
+    answer = answer.with_headers(headers)
     return _strike(visit, answer) or answer
 
 
@@ -168,10 +168,6 @@ def _strike(visit: Visit, answer: Answer) -> Reply | None:
     moment = Moment(random=visit.account.random, now=visit.now, age_seconds=age_seconds, token=token)
     struck = (fault.strike(answer, moment) for fault in visit.scenario.faults if fault.everywhere or not token)
     return next((reply for reply in struck if reply is not None), None)
-
-
-def _with_headers(answer: Answer, headers: Mapping[str, str]) -> Answer:
-    return replace(answer, headers={**headers, **answer.headers})
 
 
 def _record(visit: Visit, reply: Reply, reading: Reading | None) -> RequestRecord:

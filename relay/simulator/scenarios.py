@@ -68,6 +68,7 @@ _STATUSES = {
     "bare-ids": Scenario(about="ids are bare hex, as in the documents, without V3-", forms=Forms(bare_ids=True)),
     "null-totals": Scenario(about="total is null while a job is queued", forms=Forms(total_while_queued=False)),
     "sparse": Scenario(about="statuses lack fields; some have only id and status", forms=Forms(sparse=0.6)),
+    "typed": Scenario(about="job_type always says what is done", forms=Forms(job_types=(JobTypes.OWN,))),
     "untyped": Scenario(about="no job_type at all", forms=Forms(job_types=(JobTypes.ABSENT,))),
     "mistyped": Scenario(
         about="job_type says something else than what is done", forms=Forms(job_types=(JobTypes.MISLEADING,))
@@ -91,6 +92,9 @@ _MEMORY = {
     "forgetful": Scenario(
         about="fresh jobs answer 404 for a while, some vanish for good",
         memory=Memory(hidden=0.5, hidden_seconds=(0.5, 5.0), vanishing=0.05),
+    ),
+    "fresh-404": Scenario(
+        about="look-ups find no job in its first seconds", memory=Memory(hidden=1.0, hidden_seconds=(1.0, 15.0))
     ),
     "vanishing": Scenario(about="a quarter of the jobs vanish before they end", memory=Memory(vanishing=0.25)),
     "short-memory": Scenario(
@@ -137,6 +141,7 @@ _LIMITS = {
         requests_per_minute=400,
         tenants=Tenants(requests_per_minute=360, spread=0.3, within_seconds=45.0),
     ),
+    "ten-a-minute": Scenario(about="ten requests a minute in all, as the smallest plan has it", requests_per_minute=10),
     "few-jobs": Scenario(about="the fourth job at a time is refused: TooManyJobs", job_limit=3),
     "headers-x": _told_by("the limit in X-Rate-Limit headers, without a reset", Spelling.X_RATE_LIMIT),
     "headers-2023": _told_by("the limit in rate-limit headers", Spelling.RATE_LIMIT),
@@ -181,7 +186,10 @@ _OUTAGES = {
         faults=(ServerErrors(probability=0.4, statuses=(500, 502, 520, 524)),),
     ),
     "unavailable": Scenario(
-        about="503, with and without Retry-After", faults=(ServerErrors(probability=0.4, statuses=(503,)),)
+        about="503 with Retry-After", faults=(ServerErrors(probability=0.4, statuses=(503,), hints=1.0),)
+    ),
+    "unavailable-mute": Scenario(
+        about="503 without Retry-After", faults=(ServerErrors(probability=0.4, statuses=(503,), hints=0.0),)
     ),
     "maintenance": Scenario(
         about="503 for 30 seconds of every two minutes",

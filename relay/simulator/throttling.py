@@ -1,7 +1,7 @@
 """429 in every form that was seen: four bodies, and a Retry-After that is absent, broken, a date, huge or zero."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import formatdate
 from enum import StrEnum
 from math import ceil, floor
@@ -62,7 +62,7 @@ class Throttling:
         return self._answer(random, random.choice(self.retry_after), ceil(seconds), now)
 
     def _answer(self, random: Random, style: RetryAfter, seconds: int, now: float) -> Answer:
-        return replace(_body(random.choice(self.bodies)), headers=_retry_after(style, seconds, now))
+        return _body(random.choice(self.bodies)).with_headers(_retry_after(style, seconds, now))
 
 
 def _retry_after(style: RetryAfter, seconds: int, now: float) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """The simulator over real sockets: each family of endpoints, and each fault as a client meets it."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from socket import create_server
 
@@ -240,6 +240,30 @@ async def test_every_job_of_a_mixed_run_comes_to_the_end_that_the_truth_knows():
                     if each["status"] not in {"queued", "working"}
                 }
     assert seen == expected
+
+
+async def test_no_scenario_breaks_the_server(caplog):
+    """An error of its own would look like one that is played."""
+    calls = [
+        ("GET", "/api/v2/job_statuses", {}),
+        ("GET", "/api/v2/job_statuses/show_many.json?ids=a,b", {}),
+        ("POST", "/api/v2/tickets/create_many", {"json": {"tickets": [{}]}}),
+        (
+            "POST",
+            "/oauth/tokens",
+            {"data": {"grant_type": "client_credentials", "client_id": "a", "client_secret": "s"}},
+        ),
+    ]
+    async with running() as session:
+        for name in SCENARIOS:
+            assert (await call(session, "PUT", "/simulator/scenario", json={"names": [name]}))[0] == 200
+            for method, path, options in calls * 2:
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.request(
+                        method, path, timeout=aiohttp.ClientTimeout(total=0.2), **options
+                    ) as response:
+                        await response.read()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_taken_port_is_an_error():

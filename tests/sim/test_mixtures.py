@@ -26,7 +26,7 @@ from relay.simulator import SCENARIOS, combine
 
 HOURS = 3_600.0
 JOBS = 8
-TASKS_MAX = 48
+TASKS_MAX = 100  # two sinks with 32 deliveries each in hand, requests underway, and the loops
 QUIET_SECONDS = 120.0
 
 

@@ -15,6 +15,7 @@ from relay.simulator.faults import (
     Truncations,
     Window,
 )
+from relay.simulator.scenarios import SCENARIOS
 
 GOOD = json_answer(200, {"job_statuses": [{"id": "V3-1"}]})
 
@@ -47,6 +48,13 @@ def test_server_errors_are_html_and_a_503_comes_with_and_without_retry_after():
     assert all(reply.body.startswith(b"<!DOCTYPE html>") for reply in replies)
 
 
+@pytest.mark.parametrize(("name", "hints"), [("unavailable", {*"12345"}), ("unavailable-mute", {None})])
+def test_a_503_says_how_long_or_does_not(name, hints):
+    (fault,) = SCENARIOS[name].faults
+    struck = [reply for reply in strikes(fault) if reply is not None]
+    assert {(reply.status, reply.headers.get("Retry-After")) for reply in struck} == {(503, hint) for hint in hints}
+
+
 def test_only_the_statuses_that_are_named_are_answered():
     assert {reply.status for reply in strikes(ServerErrors(probability=1.0, statuses=(502, 524)))} == {502, 524}
 
@@ -61,6 +69,10 @@ def test_truncations_are_halved_empty_or_cut_and_never_whole_json():
     for reply in replies:
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(reply.body[: reply.cut_after])
+
+
+def test_truncations_may_keep_to_a_window():
+    assert strikes(Truncations(probability=1.0, window=Window(after_seconds=1.0, for_seconds=9.0)), 1) == [None]
 
 
 def test_a_cut_can_be_chosen():

@@ -62,6 +62,7 @@ def job_types(scenario):
 
 def test_a_job_type_is_present_absent_or_misleading():
     assert job_types("calm") == {"Bulk Create Ticket", "Bulk Update Ticket", "(absent)"}
+    assert job_types("typed") == {"Bulk Create Ticket"}
     assert job_types("untyped") == {"(absent)"}
     assert job_types("mistyped") == {"Bulk Update Ticket"}
 

@@ -191,7 +191,7 @@ class Shard:
 
     def _standing(self, post: Post, now: float, wall: float) -> AccountStanding:
         name = post.account.name
-        oldest = post.roster.oldest()
+        oldest = post.oldest()
         return AccountStanding(
             name=name,
             live_jobs=self.live.size(name),

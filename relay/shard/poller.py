@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from relay.core.agenda import Agenda
-from relay.core.credentials import Credentials
+from relay.core.credentials import SIGNED_IN, Credentials
 from relay.core.pacing import Pacer
 from relay.core.schedule import Poll, Roster
 from relay.core.watch import Watch
-from relay.core.zendesk import Endpoint, Reply, Request, decipher
+from relay.core.zendesk import RETRY_AFTER_SECONDS_MAX, Endpoint, Reply, Request, decipher
 from relay.errors import Reason, Unavailable
 from relay.shard.intents import End, Note, Observe
 from relay.shard.ports import Account, Settings, Surroundings
@@ -61,6 +61,11 @@ class Post:
         if allowed_at == math.inf or self.again:
             return allowed_at
         return self.roster.next_at(allowed_at, self.pacer.gap(now))
+
+    def oldest(self) -> Watch | None:
+        """Of the jobs that wait, the one that was not asked about for longest."""
+        waiting = [self.roster.oldest(), *(poll.watches[0] for poll in self.again)]
+        return min((watch for watch in waiting if watch is not None), key=lambda watch: watch.asked_at, default=None)
 
     def take(self, now: float) -> Poll | None:
         """The next poll, if one is worth sending now."""
@@ -114,7 +119,7 @@ class Poller:
         now, wall = self._around.clock.monotonic(), self._around.clock.now()
         until = marks.get(WAIT_MARK + post.account.name)
         if until is not None:
-            post.pacer.wait_until(now + float(until) - wall)
+            post.pacer.wait_until(now + min(float(until) - wall, RETRY_AFTER_SECONDS_MAX))
         pair = marks.get(TOKEN_MARK + post.account.name)
         if pair is not None and post.credentials is not None:
             post.credentials.restore(pair, now, wall)
@@ -226,7 +231,8 @@ class Poller:
         if outdated and post.credentials is not None:
             post.credentials.succeed(credentials, clock.monotonic(), clock.now())
         if refusal is not None and not (outdated and refusal.reason in DENIED):
-            await self._stand_still(post, refusal, self._around.clock.monotonic())
+            self._stand_still(post, refusal, self._around.clock.monotonic())
+            await self._keep_wait(post, refusal)
         self._set(post)
 
     def _count_wait(self, post: Post, now: float, until: float) -> None:
@@ -241,33 +247,37 @@ class Poller:
         reply = decipher(request, response, clock.now())
         ended = clock.monotonic()
         post.pacer.heard(reply.rate, ended)
+        post.pacer.wait_until(ended + (reply.retry_after_seconds or 0.0))
         self._around.metrics.request(post.account.name, reply.reason or "ok", ended - began)
         outdated = post.account is not account and reply.reason in DENIED
         if outdated or (post.credentials and post.credentials.heard(request.access_token, reply.reason)):
             post.again.append(poll)
         else:
             await self.apply(post, poll, reply)
+        await self._keep_wait(post, reply)
         self._set(post)
 
     async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:
         """Draw the consequences of a reply: for the jobs it speaks of, and for the account."""
         now = self._around.clock.monotonic()
+        unconfirmed = reply.reason is Reason.NOT_FOUND and poll.endpoint is Endpoint.SHOW and post.trouble is not None
+        if reply.reason in SIGNED_IN and not unconfirmed:
+            post.pacer.succeeded()
+            self._troubled(post, None, "")
         match reply.reason:
             case None | Reason.INCOMPLETE:
-                post.pacer.succeeded()
-                self._troubled(post, None, "")
                 await self._looked(post, poll, reply, now)
+            case Reason.NOT_FOUND if unconfirmed:  # an account in trouble proves nothing
+                post.roster.put_back(poll.watches, now)
             case Reason.NOT_FOUND if poll.endpoint is Endpoint.SHOW:
-                post.pacer.succeeded()
                 await self._absent(post, poll.watches[0], now)
             case Reason.NOT_FOUND if len(poll.watches) == 1:
-                post.pacer.succeeded()
                 post.roster.missing(poll.watches[0], now)
             case Reason.NOT_FOUND | Reason.REFUSED:
                 post.roster.refused(poll, now)
             case _:
                 post.roster.put_back(poll.watches, now)
-                await self._stand_still(post, reply, now)
+                self._stand_still(post, reply, now)
 
     async def _looked(self, post: Post, poll: Poll, reply: Reply, now: float) -> None:
         changed: list[tuple[Watch, dict[str, Any]]] = []
@@ -290,24 +300,25 @@ class Poller:
             await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
 
     async def _absent(self, post: Post, watch: Watch, now: float) -> None:
-        over = post.roster.grace_is_over(watch, now)
-        post.roster.put_back((watch,), now)
-        if over:
+        if post.roster.confirmed_missing(watch, now):
             await self._record(End(watches=(watch,), too_old=False))
 
-    async def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
+    def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
         assert reply.reason is not None  # noqa: S101 - `apply` deals with complete replies before
         jitter = self._random.random()
         if reply.reason is Reason.RATE_LIMITED:
-            until = post.pacer.rate_limited(reply.retry_after_seconds, now, jitter)
+            post.pacer.rate_limited(reply.retry_after_seconds, now, jitter)
         elif reply.reason in DENIED:
-            until = post.pacer.denied(now, jitter)
+            post.pacer.denied(now, jitter)
         else:
-            until = post.pacer.failed(reply.retry_after_seconds, now, jitter)
+            post.pacer.failed(reply.retry_after_seconds, now, jitter)
         self._troubled(post, reply.reason, reply.detail)
-        if reply.retry_after_seconds is not None:
-            wall = self._around.clock.now() + until - now
-            await self._record(Note(name=WAIT_MARK + post.account.name, value=repr(wall).encode()))
+
+    async def _keep_wait(self, post: Post, reply: Reply) -> None:
+        """A wait that Zendesk imposed is durable before the account's next request."""
+        if reply.retry_after_seconds:
+            until = self._around.clock.now() + reply.retry_after_seconds
+            await self._record(Note(name=WAIT_MARK + post.account.name, value=repr(until).encode()))
 
     async def _record(self, intent: Observe | End | Note) -> None:
         """What cannot be recorded now is seen again by a later poll."""

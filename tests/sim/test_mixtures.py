@@ -36,12 +36,15 @@ def mixture(seed: int) -> list[str]:
     return random.sample(sorted(SCENARIOS), random.randint(2, 6))
 
 
-def play(names: Sequence[str], *, seed: int) -> World:
-    """Watch jobs to their end in these circumstances, with or without a crash on the way, and judge all of it."""
-    return run(_play(names, seed))
+def play(names: Sequence[str], *, seed: int, most: int = JOBS) -> World:
+    """Watch jobs to their end in these circumstances, with or without a crash on the way, and judge all of it.
+
+    `most`: jobs started at a time, of two or four times.
+    """
+    return run(_play(names, seed, most))
 
 
-async def _play(names: Sequence[str], seed: int) -> World:
+async def _play(names: Sequence[str], seed: int, most: int) -> World:
     random = Random(f"play {seed}")
     world = World(seed=seed, scenario=combine(*(SCENARIOS[name] for name in names)))
     shut_for_hours = "retry-huge" in names
@@ -54,10 +57,10 @@ async def _play(names: Sequence[str], seed: int) -> World:
     ids: list[str] = []
     if random.random() < 0.4 and not isinstance(grant, RefreshToken):  # whose reply must not be lost
         async with world.relay(crash=True) as shard:
-            ids += await _submit(world, shard, random)
+            ids += await _submit(world, shard, random, most)
             await asyncio.sleep(random.uniform(0, 30))
     async with world.relay() as shard:
-        ids += await _submit(world, shard, random)
+        ids += await _submit(world, shard, random, most)
         await _until_told(world, ids)
         await _assert_nothing_is_left(world, shard)
     assert_told_once_and_right(world, ids, shut_for_hours=shut_for_hours)
@@ -82,11 +85,11 @@ def _grant(world: World, random: Random, *, must: bool) -> Grant | None:
     return RefreshToken(client_id="relay", client_secret="s", refresh_token=str(pair["refresh_token"]))
 
 
-async def _submit(world: World, shard: Shard, random: Random) -> list[str]:
+async def _submit(world: World, shard: Shard, random: Random, most: int) -> list[str]:
     """Some jobs now, some a little later."""
     ids: list[str] = []
     for _ in range(2):
-        fresh = world.start_jobs(random.randint(1, JOBS))
+        fresh = world.start_jobs(random.randint(1, most))
         await shard.track(world.requests(fresh))
         ids += fresh
         await asyncio.sleep(random.uniform(0, 20))
@@ -133,3 +136,8 @@ def test_a_seed_reproduces_a_run() -> None:
         first, second = play(mixture(seed), seed=seed), play(mixture(seed), seed=seed)
         assert first.exchanges == second.exchanges
         assert first.receivers["all"].taken == second.receivers["all"].taken
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_mixture_of_scenarios_with_more_jobs_than_one_request_holds(seed: int) -> None:
+    play(mixture(seed), seed=seed, most=150)

@@ -12,10 +12,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check format lint types imports unit test bench lock clean
+.PHONY: help demo check format lint types imports unit test bench bench-schedule lock clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Another Python than python3: make PYTHON=python3.12 …"
 
 demo: $(READY) ## simulator, relay and sample jobs in this terminal; Ctrl-C ends it
@@ -44,6 +44,9 @@ test: check ## check, and the contract, integration and simulation tests
 bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same run
 	@for benchmark in tests/bench/*.py; do \
 		echo "$$benchmark"; PYTHONPATH=tests $(BIN)/python "$$benchmark" || exit 1; done
+
+bench-schedule: $(READY) ## when to poll, against other schedules in virtual time; draws docs/scheduling.png (3 minutes)
+	PYTHONPATH=tests $(BIN)/python -m bench.schedule docs/scheduling.png
 
 lock: $(READY) ## renews both locks after a change of pyproject.toml; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements.lock

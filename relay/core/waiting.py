@@ -8,11 +8,11 @@ All times are monotonic seconds.
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import log
 
-from relay.core.rule import EXPECTED_MIN, NO_FORECAST, Limits, accrued, expected_seconds
+from relay.core.rule import EXPECTED_MIN, LATE_PART, NO_FORECAST, Limits, accrued, expected_seconds
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX
 
@@ -35,12 +35,15 @@ class Lane:
         self.watches: deque[Watch] = deque()
 
     def late_at(self, limits: Limits) -> float:
-        return self.watches[0].asked_at + limits[self.forecast]
+        return self.watches[0].asked_at + self._limit(limits)
+
+    def _limit(self, limits: Limits) -> float:
+        return max(limits[self.forecast], LATE_PART * self.expected)
 
     def urgency(self, watch: Watch, now: float, limits: Limits) -> float:
         """What the job accrued, or, where it is late, more than any job can accrue."""
         unseen = now - watch.asked_at
-        if unseen >= limits[self.forecast]:
+        if unseen >= self._limit(limits):
             return LATE + unseen
         expected = self.expected
         return unseen * unseen / (2.0 * expected) if unseen < expected else unseen - expected / 2.0
@@ -53,10 +56,11 @@ NEW = -1_000_000  # the lane of those that were never looked at
 class Waiting:
     def __init__(self) -> None:
         self._lanes: dict[int, Lane] = {}
+        self._size = 0
 
     def __len__(self) -> int:
         """How many; those that ended meanwhile count until they are come across."""
-        return sum(len(lane.watches) for lane in self._lanes.values())
+        return self._size
 
     @property
     def new(self) -> int:
@@ -71,9 +75,11 @@ class Waiting:
             lane = self._lanes[NEW] = Lane(expected, forecast=False)
         lane.expected = expected
         lane.watches.append(watch)
+        self._size += 1
 
-    def add(self, watches: Iterable[Watch], now: float, typical: float) -> None:
+    def add(self, watches: Sequence[Watch], now: float, typical: float) -> None:
         """Jobs that a request held until now. `typical`: how many seconds the account's jobs take."""
+        self._size += len(watches)
         lanes = self._lanes
         for watch in watches:
             # Every job of every reply passes here: what costs a call more is written out.
@@ -101,6 +107,7 @@ class Waiting:
     def _pop(self, key: int) -> None:
         watches = self._lanes[key].watches
         watches.popleft()
+        self._size -= 1
         if not watches:
             del self._lanes[key]
 
@@ -112,33 +119,36 @@ class Waiting:
         if not self._lanes:
             return math.inf
         latest = min(lane.late_at(limits) for lane in self._lanes.values())
-        if latest <= earliest or self._is_worth(price, earliest):
+        if latest <= earliest:
             return earliest
-        dearest = self._dearest(earliest + LOOK_AHEAD_SECONDS)
+        crowded = self._size > IDS_MAX
+        if crowded and self._is_worth(price, earliest):
+            return earliest
+        dearest = self._dearest(earliest + LOOK_AHEAD_SECONDS) if crowded else self._everybody()
         moment = earliest
         for _ in range(SOLVER_STEPS_MAX):
             worth, slope, bend = _worth(dearest, moment)
             missing = price - worth
-            if missing <= (1.0 - ENOUGH) * price or moment >= latest:
+            if missing <= (1.0 - ENOUGH) * price:
                 break
             # The worth at most follows this parabola from here on.
             moment += 2.0 * missing / (slope + math.sqrt(slope * slope + 2.0 * bend * missing))
-        return min(moment, latest)
+            if moment >= latest:
+                return latest
+        return moment
 
     def _is_worth(self, price: float, now: float) -> bool:
-        """Whether one job of each lane is worth the price alone: where there are many, that saves the closer look."""
+        """Whether one job of each lane is worth the price alone, which saves the closer look."""
         heads = islice(self._lanes.values(), IDS_MAX)
         return sum(accrued(now - lane.watches[0].asked_at, lane.expected) for lane in heads) >= price
 
+    def _everybody(self) -> list[tuple[float, float]]:
+        """(asked at, expected)"""
+        lanes = self._lanes.values()
+        return [(watch.asked_at, lane.expected) for lane in lanes for watch in lane.watches if not watch.ended]
+
     def _dearest(self, now: float) -> list[tuple[float, float]]:
-        """Of the jobs that would fit into a request then: (asked at, expected)."""
-        if len(self) <= IDS_MAX:
-            return [
-                (watch.asked_at, lane.expected)
-                for lane in self._lanes.values()
-                for watch in lane.watches
-                if not watch.ended
-            ]
+        """The same, of those that a request would hold then."""
         by_urgency = self._by_urgency(now, NOBODY_IS_LATE)
         alive = ((watch.asked_at, self._lanes[key].expected) for key, watch in by_urgency if not watch.ended)
         return list(islice(alive, IDS_MAX))
@@ -153,9 +163,10 @@ class Waiting:
 
     def take(self, count: int, now: float, limits: Limits) -> list[Watch]:
         """At most so many: first those that are late, then the dearest. They wait no more."""
-        if len(self) <= count:
+        if self._size <= count:
             everybody = [watch for lane in self._lanes.values() for watch in lane.watches if not watch.ended]
             self._lanes.clear()
+            self._size = 0
             return everybody
         taken: list[Watch] = []
         keys: list[int] = []

@@ -88,7 +88,7 @@ def test_every_job_ends_as_zendesk_says_in_every_circumstance(name: str) -> None
 
 @pytest.mark.parametrize("seed", range(12))
 def test_crashes_outages_of_the_ledger_and_bad_receivers_lose_nothing(seed: int) -> None:
-    """kill -9 at random moments, a disk that is full now and then, receivers that fail or whose answers get lost."""
+    """Kills at random moments, a disk that is full now and then, receivers that fail or whose answers get lost."""
 
     async def main() -> None:
         world = World(seed=seed, scenario=combine(SCENARIOS["mixed"], SCENARIOS["flaky"]))
@@ -207,7 +207,7 @@ def test_a_fresh_job_that_zendesk_hides_for_a_while_is_not_lost() -> None:
     run(main())
 
 
-def test_a_job_that_never_ends_expires_after_a_day() -> None:
+def test_a_job_that_never_ends_expires_after_a_day_and_costs_few_requests() -> None:
     async def main() -> None:
         world = World(scenario=SCENARIOS["mixed"])
         async with world.relay() as shard:
@@ -218,6 +218,19 @@ def test_a_job_that_never_ends_expires_after_a_day() -> None:
         assert event.type == "zendesk.job.expired"
         assert data_of(event)["outcome"] == "unknown"
         assert 86_400 <= world.clock.monotonic() < 86_500
+        assert 300 < len(world.simulator.requests) < 1_000
+
+    run(main())
+
+
+def test_thirty_jobs_cost_a_few_requests_each() -> None:
+    async def main() -> None:
+        world = World(scenario=SCENARIOS["calm"])
+        async with world.relay() as shard:
+            ids = world.start_jobs(30)
+            await shard.track(world.requests(ids))
+            await until_ended(world, ids)
+        assert len(world.simulator.requests) < 3 * len(ids)
 
     run(main())
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.job import Job
-from relay.core.rule import NO_FORECAST, Limits, accrued
+from relay.core.rule import LATE_PART, NO_FORECAST, Limits, accrued
 from relay.core.waiting import ENOUGH, STEPS_PER_E, Waiting
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX
@@ -57,12 +57,17 @@ class TestDue:
         assert waiting.due_at(100.0, 1.0, NEVER) == 100.0
 
     def test_whoever_is_late_is_due_whatever_it_accrued(self):
-        waiting, _ = waiting_for((0.0, 1e6), (3.0, 1e6))
+        waiting, _ = waiting_for((0.0, 900.0), (3.0, 900.0))
         assert waiting.due_at(1.0, 1.0, Limits(10.0, 30.0)) == 10.0
 
     def test_a_job_with_a_forecast_may_go_unseen_for_longer(self):
-        waiting, _ = waiting_for((0.0, 1e6, True), (25.0, 1e6))
-        assert waiting.due_at(1.0, 1.0, Limits(10.0, 30.0)) == 30.0
+        waiting, _ = waiting_for((0.0, 900.0, True), (25.0, 900.0))
+        assert waiting.due_at(1.0, 10.0, Limits(10.0, 30.0)) == 30.0
+
+    def test_a_job_that_has_been_there_for_long_may_go_unseen_for_longer(self):
+        waiting, _ = waiting_for((0.0, 80_000.0))
+        due_at = waiting.due_at(1.0, 100.0, Limits(10.0, 30.0))
+        assert LATE_PART * 80_000.0 / STEP < due_at < LATE_PART * 80_000.0 * STEP
 
     @settings(max_examples=60, deadline=None)
     @given(st.integers(1, 250), st.floats(0.01, 50.0), st.integers(0, 1_000_000))
@@ -85,7 +90,7 @@ class TestTaking:
         assert [waiting.take(1, 10.0, NEVER)[0] for _ in range(3)] == [long_unseen, soon, far]
 
     def test_late_ones_go_before_the_dearest_the_latest_first(self):
-        waiting, (dear, late, latest) = waiting_for((9.0, 0.1), (2.0, 1e6), (1.0, 1e7))
+        waiting, (dear, late, latest) = waiting_for((9.0, 0.1), (2.0, 700.0), (1.0, 900.0))
         assert waiting.take(3, 12.0, Limits(10.0, 30.0)) == [latest, late, dear]
 
     def test_who_is_taken_waits_no_more(self):

@@ -55,7 +55,7 @@ def account(section: AccountSection, session: aiohttp.ClientSession) -> Account:
             share=rate.share,
             floor_requests_per_minute=rate.floor_requests_per_minute,
         ),
-        polling=_polling(section.polling),
+        polling=polling(section.polling),
         zendesk=Transport(peer(section), session),
         grant=grant(section),
     )
@@ -129,7 +129,7 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
     return Subscriber(
         subscription=subscription,
         sink=WebhookSink(
-            _webhook(section),
+            webhook(section),
             session=guarded_session(allow_private=section.allow_private),
             system_clock=system_clock,
         ),
@@ -138,7 +138,7 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
     )
 
 
-def _webhook(section: WebhookSection) -> Webhook:
+def webhook(section: WebhookSection) -> Webhook:
     return Webhook(
         name=section.name,
         url=section.url,
@@ -156,13 +156,13 @@ def settings(config: Config) -> Settings:
             progress_interval_seconds=config.events.progress_min_interval_seconds,
             bound=Bound(results=Results(config.events.results), max_bytes=config.events.max_bytes),
         ),
-        polling=_polling(config.polling),
+        polling=polling(config.polling),
         keep_finished_seconds=config.retention.finished_hours * 3_600,
         keep_dead_seconds=config.retention.dead_hours * 3_600,
     )
 
 
-def _polling(section: PollingSection) -> Polling:
+def polling(section: PollingSection) -> Polling:
     return Polling(
         fresh_within_seconds=section.fresh_within_seconds,
         lost_after_seconds=section.lost_after_seconds,
@@ -172,10 +172,12 @@ def _polling(section: PollingSection) -> Polling:
 
 def access(config: Config) -> Access:
     """Who may call the API, and for which accounts."""
-    directory = Directory(
-        KnownAccount(name=one.name, base_url=one.base_url, hosts=one.hosts) for one in config.accounts
-    )
-    return Access(keyring=keyring(config.server), directory=directory)
+    return Access(keyring=keyring(config.server), directory=directory(config))
+
+
+def directory(config: Config) -> Directory:
+    """The accounts that jobs may be submitted for."""
+    return Directory(KnownAccount(name=one.name, base_url=one.base_url, hosts=one.hosts) for one in config.accounts)
 
 
 def keyring(server: Server) -> Keyring:

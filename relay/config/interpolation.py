@@ -108,4 +108,6 @@ def _file(name: str, read_text: ReadText) -> str:
         raise _Unresolved(f"needs the file {name}, which is not UTF-8 text") from None
     except OSError as error:
         raise _Unresolved(f"needs the file {name}, which cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise _Unresolved("has ${file:…} with what is no path") from None
     return content.removesuffix("\n").removesuffix("\r")

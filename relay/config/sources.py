@@ -196,7 +196,7 @@ def looks(path: Path) -> Looks:
     """Something that differs when the file does; None: there is no such file. Links are followed."""
     try:
         stat = os.stat(path)  # noqa: PTH116 - there may be thousands
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: it is no path
         return None
     except OSError as error:
         return (error.errno or 0,)

@@ -146,7 +146,7 @@ NamePattern = Annotated[
 TopicName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,249}", 'must be 1 to 249 of letters, digits, ".", "_" and "-"')]
 
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_headers)]
-FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096), matching(r"[^\0]*", "must be a path")]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]

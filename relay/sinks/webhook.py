@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import aiohttp
 
@@ -24,27 +25,32 @@ class WebhookSink:
         self._system_clock = system_clock
         self._timeout = aiohttp.ClientTimeout(total=webhook.timeout_seconds)
 
+    def renew(self, webhook: Webhook) -> None:
+        """From the next attempt on, other secrets and headers; whatever else differs is not looked at."""
+        self._webhook = replace(self._webhook, secrets=webhook.secrets, headers=webhook.headers)
+
     async def send(self, event: CloudEvent) -> Attempt:
         body = structured(event)
-        headers = request_headers(self._webhook, event.id, body, int(self._system_clock()))
+        webhook = self._webhook
+        headers = request_headers(webhook, event.id, body, int(self._system_clock()))
         try:
-            return await self._post(headers, body)
+            return await self._post(webhook, headers, body)
         except FAILURES as error:
             return Attempt(reason=reason_of(error), detail=excerpt(describe(error)))
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def _post(self, headers: dict[str, str], body: bytes) -> Attempt:
+    async def _post(self, webhook: Webhook, headers: dict[str, str], body: bytes) -> Attempt:
         async with self._session.post(
-            self._webhook.url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            webhook.url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
         ) as response:
             return judge(
                 response.status,
                 response.headers,
                 await _beginning(response),
                 now=self._system_clock(),
-                hidden=self._webhook.headers.values(),
+                hidden=webhook.headers.values(),
             )
 
 

@@ -52,8 +52,9 @@ class Zendesk:
 
 
 @asynccontextmanager
-async def zendesk(name: str, *scenarios: str, seed: int = 1) -> AsyncIterator[Zendesk]:
-    simulator = Simulator(seed=seed, scenario=combine(*(SCENARIOS[each] for each in scenarios)))
+async def zendesk(name: str, *scenarios: str, seed: int = 1, token: str | None = None) -> AsyncIterator[Zendesk]:
+    """`token`: the only one that is accepted; None: any."""
+    simulator = Simulator(seed=seed, scenario=combine(*(SCENARIOS[each] for each in scenarios)), token=token)
     async with serve(simulator) as port:
         yield Zendesk(name, f"http://127.0.0.1:{port}", simulator.requests)
 
@@ -84,12 +85,12 @@ class Receiver:
         self.taken: list[Message] = []
         self.forged: list[Exception] = []
         self.answer: Callable[[Message], Awaitable[int]] = take
-        self._verifier = standardwebhooks.Webhook(SECRET)
+        self.verifier = standardwebhooks.Webhook(SECRET)
 
     async def receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
-            event = self._verifier.verify(body, dict(request.headers))
+            event = self.verifier.verify(body, dict(request.headers))
         except standardwebhooks.WebhookVerificationError as error:
             self.forged.append(error)
             return web.Response(status=401)

@@ -288,3 +288,14 @@ def test_defaults_that_changed_reach_the_accounts_of_the_folder(files, sources):
     own, a = sources.config.accounts
     assert (own.rate.share, own.polling.lost_after_seconds) == (0.7, 7)
     assert (a.rate.share, a.polling.lost_after_seconds) == (0.7, 7)
+
+
+def test_what_can_be_no_path_is_a_fault_like_any_other(files, sources):
+    secret = 'auth: {kind: bearer, token: "${file:\\0}"}'
+    broken = files.put("a.yaml", account("a", secret))
+    look(sources)
+    assert "${file:…} with what is no path" in sources.troubles[broken].text
+    files.config.write_text('accounts_dir: "a\\0"\n')
+    sources.reload()
+    assert "accounts_dir: must be a path" in sources.troubles[files.config].text
+    assert names(sources) == ["own"]

@@ -42,8 +42,7 @@ test: check ## check, and the contract, integration and simulation tests
 	$(BIN)/pytest tests/contract tests/integration tests/sim
 
 bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same run
-	@for benchmark in tests/bench/*.py; do \
-		echo "$$benchmark"; PYTHONPATH=tests $(BIN)/python "$$benchmark" || exit 1; done
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 bench-schedule: $(READY) ## when to poll, against other schedules in virtual time; draws docs/scheduling.png (3 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.schedule docs/scheduling.png

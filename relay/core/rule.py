@@ -62,12 +62,12 @@ def expected_seconds(work_left: float, worked: float, age: float, typical: float
     `typical`: how long the account's jobs take.
     """
     # Comparisons instead of min and max: every job of every reply passes here.
-    fallback = max(typical, age)
+    fallback = age if age > typical else typical  # noqa: FURB136
     if work_left == NO_FORECAST:
         return fallback
     forecast = work_left * worked
     believable = fallback / FALLBACK_WEIGHT
-    return min(believable, forecast)
+    return forecast if forecast < believable else believable  # noqa: FURB136
 
 
 def work_left(job_status: Mapping[str, Any]) -> float:

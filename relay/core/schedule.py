@@ -173,16 +173,15 @@ class Roster:
             watch.absent_since = min(watch.absent_since, now)
         self.put_back(poll.watches, now)
 
-    def put_back(self, watches: Iterable[Watch], now: float) -> None:
+    def put_back(self, watches: Sequence[Watch], now: float) -> None:
         """It counts as a look for the pace whatever came of it, or the loop would spin."""
-        shared = []
-        for watch in watches:
-            if watch.alone:
-                watch.asked_at = now
-                self._alone.append((now + ALONE_SECONDS, watch))
-            elif not watch.ended:
-                shared.append(watch)
+        shared = [watch for watch in watches if not (watch.alone or watch.ended)]
         self._waiting.add(shared, now, self._durations.value)
+        if len(shared) < len(watches):
+            for watch in watches:
+                if watch.alone:
+                    watch.asked_at = now
+                    self._alone.append((now + ALONE_SECONDS, watch))
 
 
 def _alive(watches: Iterable[Watch]) -> Iterator[Watch]:

@@ -280,24 +280,28 @@ class Poller:
                 self._stand_still(post, reply, now)
 
     async def _looked(self, post: Post, poll: Poll, reply: Reply, now: float) -> None:
-        changed: list[tuple[Watch, dict[str, Any]]] = []
-        seen: list[Watch] = []
-        for watch in poll.watches:
-            job_status = reply.found.get(watch.job.id)
-            if job_status is None:
-                if reply.reason is None:
-                    post.roster.missing(watch, now)
-                else:
-                    post.roster.put_back((watch,), now)
-                continue
-            # Compared as bytes: the common case, nothing new, costs no more than that.
-            if orjson.dumps(job_status) != watch.job.job_status:
-                changed.append((watch, job_status))
-                post.roster.told(watch, job_status, now)
-            seen.append(watch)
+        found, seen = reply.found, poll.watches
+        if len(found) < len(seen):
+            self._unseen(post, reply, [watch for watch in seen if watch.job.id not in found], now)
+            seen = tuple(watch for watch in seen if watch.job.id in found)
+        # Compared as bytes: the usual case, nothing new, costs no more than that.
+        changed = [
+            (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status
+        ]
+        for watch, job_status in changed:
+            post.roster.told(watch, job_status, now)
         post.roster.looked(seen, now)
         if changed:
             await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
+
+    @staticmethod
+    def _unseen(post: Post, reply: Reply, watches: Sequence[Watch], now: float) -> None:
+        """Only a complete reply tells that a job is not there."""
+        if reply.reason is not None:
+            post.roster.put_back(watches, now)
+            return
+        for watch in watches:
+            post.roster.missing(watch, now)
 
     async def _absent(self, post: Post, watch: Watch, now: float) -> None:
         if post.roster.confirmed_missing(watch, now):

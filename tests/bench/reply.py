@@ -14,7 +14,7 @@ from relay.core.job import Job
 from relay.core.observe import Rules, observe
 from relay.core.pacing import Rate
 from relay.core.watch import Watch
-from relay.core.zendesk import NoResponse, Request, Response
+from relay.core.zendesk import Response, decipher
 from relay.ops.metrics import Metrics
 from relay.shard.live import Live
 from relay.shard.poller import Poller
@@ -37,27 +37,18 @@ class Now:
     monotonic = now
 
 
-class Answering:
-    """Zendesk: at once, and the same every time."""
-
-    def __init__(self, body: bytes) -> None:
-        self._response = Response(status=200, headers=HEADERS, body=body)
-
-    async def get(self, _: Request) -> Response | NoResponse:
-        return self._response
-
-
 def nothing_new() -> Measurement:
     statuses = [job_status(number, progress=number % 100) for number in range(JOBS)]
     body = orjson.dumps({"job_statuses": statuses, "count": JOBS})
     clock = Now()
-    poller = idle_poller(body, clock)
+    poller = idle_poller(clock)
+    response = Response(status=200, headers=HEADERS, body=body)
     for watch in watches(statuses, clock.now()):
         poller.add(watch)
     applied, parsed = [], []
     for _ in range(ROUNDS):
         clock.moment += 60.0
-        applied.append(seconds(answered(poller, clock)))
+        applied.append(seconds(answered(poller, response, clock)))
         parsed.append(seconds(lambda: orjson.loads(body)))
     return Measurement(
         what=f"apply a reply of {JOBS} jobs, nothing new; floor: orjson.loads",
@@ -69,11 +60,11 @@ def nothing_new() -> Measurement:
     )
 
 
-def idle_poller(body: bytes, clock: Now) -> Poller:
+def idle_poller(clock: Now) -> Poller:
     unused: Any = None  # nothing is recorded or logged where nothing is new
     around = Surroundings(clock=clock, metrics=Metrics(), log=unused, beat=unused)
     writer = Writer(recorder=unused, live=Live(), subscriptions=(), published=unused, surroundings=around)
-    account = Account(name="acme", source="", rate=Rate(), polling=Polling(), zendesk=Answering(body))
+    account = Account(name="acme", source="", rate=Rate(), polling=Polling(), zendesk=unused)
     settings = Settings(rules=Rules(), polling=Polling())
     return Poller(accounts=[account], writer=writer, settings=settings, surroundings=around, random=Random(0))
 
@@ -83,15 +74,14 @@ def watches(statuses: list[dict[str, Any]], now: float) -> Iterator[Watch]:
         yield Watch(observe(Job(account="acme", id=status["id"], tracked_at=now), status, now, Rules()))
 
 
-def answered(poller: Poller, clock: Now) -> Callable[[], None]:
-    """All that the poll loop does with a request that is due, from when it has the answer on."""
+def answered(poller: Poller, response: Response, clock: Now) -> Callable[[], None]:
+    """What the poll loop does with a reply: decipher, compare, put every job back in its place."""
     post = poller.posts["acme"]
     poll = post.take(clock.now())
     assert poll is not None
     assert len(poll.watches) == JOBS
-    post.pacer.sent(clock.now())
     request = poll.request
-    return lambda: to_its_end(poller._ask(post, poll, request))
+    return lambda: to_its_end(poller.apply(post, poll, decipher(request, response, clock.now())))
 
 
 def to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -113,7 +113,7 @@ def _tls(section: AccountSection) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=str(section.ca_file))
     except OSError as error:
-        raise ConfigError(f"account {section.name}: ca_file {section.ca_file} cannot be used: {error}") from error
+        raise ConfigError(f"accounts: ca_file {section.ca_file} of {section.name} cannot be used: {error}") from error
 
 
 def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], float]) -> Subscriber:

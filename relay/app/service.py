@@ -1,6 +1,7 @@
 """One relay process: everything constructed, started in order, drained in the reverse order."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from aiohttp import web
 
 from relay.app import parts
 from relay.config import Config
+from relay.config.addresses import ListenAddress
 from relay.config.server import Server
 from relay.core.record import Backlog
 from relay.core.standing import Standing
-from relay.errors import ConfigError, LedgerError
+from relay.errors import ConfigError, LedgerError, LedgerUnusable
 from relay.intake.account_calls import AccountCalls
 from relay.intake.calls import Access, JobCalls
 from relay.intake.gate import Bounds, Gate
@@ -63,7 +65,7 @@ async def running(
     metrics = Metrics(account_label=config.metrics.account_label)
     async with AsyncExitStack() as stack:
         ledger = parts.ledger(config)
-        await ledger.open()
+        await _open(ledger)
         stack.push_async_callback(ledger.close)
         session = await stack.enter_async_context(open_session())
         subscribers = [*_subscribers(config, log, clock), *further]
@@ -112,25 +114,34 @@ def _subscribers(config: Config, log: Log, clock: SystemClock) -> list[Subscribe
     return [parts.subscriber(section, emit=log.info, system_clock=clock.system) for section in config.sinks]
 
 
+async def _open(ledger: Ledger) -> None:
+    try:
+        await ledger.open()
+    except LedgerUnusable as error:
+        raise ConfigError(f"ledger.path: {error}") from error
+
+
 async def _listen(
     stack: AsyncExitStack, server: Server, app: web.Application, probes: Probes, bounds: Bounds
 ) -> tuple[str, int]:
     if server.metrics_listen is not None:
-        await _serve(stack, operations(probes=probes), bounds, server.metrics_listen.host, server.metrics_listen.port)
-    return await _serve(stack, app, bounds, server.listen.host, server.listen.port)
+        await _serve(stack, operations(probes=probes), bounds, server.metrics_listen, "server.metrics_listen")
+    return await _serve(stack, app, bounds, server.listen, "server.listen")
 
 
-async def _serve(stack: AsyncExitStack, app: web.Application, bounds: Bounds, host: str, port: int) -> tuple[str, int]:
-    """Raises ConfigError: nobody can listen there."""
+async def _serve(
+    stack: AsyncExitStack, app: web.Application, bounds: Bounds, listen: ListenAddress, key: str
+) -> tuple[str, int]:
+    """Raises ConfigError, which names the `key`: nobody can listen there."""
+    host, port = listen.host, listen.port
     app_runner = runner(app, bounds)
     await app_runner.setup()
     stack.push_async_callback(app_runner.cleanup)
     try:
         await web.TCPSite(app_runner, host, port).start()
     except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address in server.listen"
-        ) from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(f"{key}: cannot listen on {host}:{port}: {why}; choose another address") from error
     bound: tuple[str, int] = app_runner.addresses[0][:2]
     return bound
 

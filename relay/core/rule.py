@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 EXPECTED_MIN = 0.1
 FALLBACK_WEIGHT = 0.3  # cover against wrong forecasts: what a job accrues by its age alone still counts this much
 PATIENCE = 3.0  # a job whose end is forecast may go unseen for so many times longer than others
-LATE_PART = 0.01  # of the time to its expected change: nobody is late before, for a job may be stuck for a day
+LATE_PART = 0.005  # of the time to its expected change: nobody is late before, for a job may be stuck for a day
 CYCLES = 1.25  # nobody goes unseen for longer than this many cycles through all jobs, where that is longer
 FIRST_DURATION = 20.0  # before any was seen: about what a hundred tickets take
 UNDERWAY = 0.5  # how much of the item that is being worked on is done, on average

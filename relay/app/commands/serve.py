@@ -11,6 +11,7 @@ from relay.app.reload import Reloading
 from relay.app.service import running
 from relay.config import Config, Sources, load
 from relay.config.loading import refuse_unsupported
+from relay.errors import ConfigError
 from relay.ops import memory
 from relay.ops.logging import configure
 from relay.shard.ports import Log
@@ -20,7 +21,10 @@ def run(*, config: Path, environ: Mapping[str, str]) -> int:
     """Raises ConfigError: it cannot start like this."""
     sources = Sources(config, environ)
     log = configure(style=sources.config.log.format, level=sources.config.log.level)
-    process.run_until_signal(serve(sources, log))
+    try:
+        process.run_until_signal(serve(sources, log))
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from error
     return 0
 
 

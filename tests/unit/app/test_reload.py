@@ -33,7 +33,12 @@ class Shard:
 
 
 class Metrics:
-    successful = None
+    def __init__(self):
+        self.successful = None
+        self.forgotten = []
+
+    def forget(self, account):
+        self.forgotten.append(account)
 
     def config_reloaded(self, *, successful):
         self.successful = successful
@@ -110,6 +115,7 @@ async def test_accounts_reach_the_shard_and_the_intake(stage):
     assert stage.shard.told[1:] == [(["a"], ["b"], 300)]
     assert stage.knows("a")
     assert not stage.knows("b")
+    assert stage.metrics.forgotten == ["b"]
     assert stage.log.of("config.reloaded") == [
         {"accounts_added": ["a", "b"]},
         {"accounts_changed": ["a"], "accounts_removed": ("b",)},
@@ -204,7 +210,7 @@ async def test_an_account_that_cannot_be_reached_as_it_is_configured_changes_not
     stage.write("account_defaults: {rate: {share: 0.5}}\n", own="own")
     stage.config.write_text(stage.config.read_text().replace("auth:", "ca_file: absent.pem, auth:"))
     await stage.call()
-    assert "ca_file absent.pem cannot be used" in stage.log.of("config.reload_failed")[0]["error"]
+    assert "ca_file absent.pem of own cannot be used" in stage.log.of("config.reload_failed")[0]["error"]
     assert (stage.shard.told, stage.metrics.successful) == ([], False)
 
 

@@ -83,6 +83,8 @@ class Reloading:
         if difference.accounts or difference.polling:
             accounts = await asyncio.to_thread(self._accounts, difference)
             await self._service.shard.configure(accounts, difference.removed, parts.polling(wanted.polling))
+            for name in difference.removed:
+                self._service.metrics.forget(name)
             self._service.access.directory = await asyncio.to_thread(parts.directory, wanted)
         if difference.api_keys:
             self._service.access.keyring = parts.keyring(wanted.server)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from prometheus_client.registry import Collector
 from relay import __version__
 from relay.core.record import Backlog
 from relay.core.standing import AccountStanding, Standing
+from relay.errors import Reason
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 NETWORK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
@@ -100,6 +102,14 @@ class Metrics:
     def config_reloaded(self, *, successful: bool) -> None:
         self._gauges.reload_successful = successful
 
+    def forget(self, account: str) -> None:
+        """The account is not configured any more: nothing that was counted of it is told."""
+        if self._account:
+            for outcome in ("ok", *Reason):
+                _remove(self._requests, account, outcome)
+            _remove(self._rate_wait, account)
+            _remove(self._lag, account)
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
@@ -164,6 +174,11 @@ def _account_value(label: tuple[str, ...], account: str) -> tuple[str, ...]:
 def _series(metric: _Metric, *values: str) -> _Metric:
     """One series of the metric; the metric itself where it has no labels."""
     return metric.labels(*values) if values else metric
+
+
+def _remove(metric: Counter | Histogram, *values: str) -> None:
+    with suppress(KeyError):  # there is no such series
+        metric.remove(*values)
 
 
 def _sinks(rows: Mapping[str, Backlog], now: float) -> Iterable[Metric]:

@@ -173,6 +173,23 @@ def test_the_last_reload_of_the_configuration_shows(successful):
     assert value(samples(metrics), "relay_config_last_reload_successful") == successful
 
 
+@pytest.mark.parametrize("account_label", [True, False])
+def test_of_an_account_that_is_no_longer_configured_nothing_is_told(account_label):
+    """Or labels would grow without bound where accounts come and go. Without the label there is nothing to end."""
+    metrics = Metrics(account_label=account_label)
+    for account in ("acme", "other"):
+        metrics.request(account, "ok", 0.1)
+        metrics.request(account, Reason.TIMEOUT, 0.1)
+        metrics.rate_waited(account, 1.0)
+        metrics.detected(account, 1.0)
+    before = samples(metrics, Standing())
+    metrics.forget("acme")
+    metrics.forget("never seen")
+    gone = {dict(labels).get("account") for _, labels in before.keys() - samples(metrics, Standing()).keys()}
+    assert gone == ({"acme"} if account_label else set())
+    assert not any(dict(labels).get("account") == "acme" for _, labels in samples(metrics, Standing()))
+
+
 def test_labels_with_quotes_and_line_ends_do_not_break_the_page():
     metrics = Metrics()
     metrics.delivery('a"b\\c\nd', "delivered", 0.1)

@@ -57,7 +57,7 @@ class Post:
                 self.credentials.succeed(former, now, wall)
 
     def next_at(self, now: float) -> float:
-        allowed_at = math.inf if self.renewal else self.pacer.next_at(now)
+        allowed_at = math.inf if self.renewal else max(now, self.pacer.next_at(now))
         if allowed_at == math.inf or self.again:
             return allowed_at
         return self.roster.next_at(allowed_at, self.pacer.gap(now))
@@ -183,6 +183,8 @@ class Poller:
         seconds = self._sleeps_until - self._around.clock.monotonic()
         if seconds > 0:
             await wait_for(self._wake, seconds)
+        else:
+            await asyncio.sleep(0)  # however many accounts are due, the others' replies come in between
 
     def _plan_joined(self) -> None:
         for name in self._joined & self.posts.keys():

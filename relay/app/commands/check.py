@@ -43,8 +43,8 @@ def run(*, config: Path, environ: Mapping[str, str], offline: bool, account: str
 def chosen(accounts: Sequence[Account], name: str | None) -> Sequence[Account]:
     """The account of that name; None: all. Raises ConfigError: there is none."""
     found = [account for account in accounts if name in {None, account.name}]
-    if not found:
-        known = ", ".join(account.name for account in accounts)
+    if not found and name is not None:
+        known = ", ".join(account.name for account in accounts) or "none"
         raise ConfigError(f"--account: there is no account {name!r} in the configuration; there are {known}")
     return found
 

@@ -64,3 +64,9 @@ def test_one_account_is_chosen_by_name_and_an_unknown_one_answered_with_the_know
     assert chosen(accounts, "other") == accounts[1:]
     with pytest.raises(ConfigError, match=r"'nobody'.* there are acme, other"):
         chosen(accounts, "nobody")
+
+
+def test_a_folder_of_accounts_may_be_empty():
+    assert chosen([], None) == []
+    with pytest.raises(ConfigError, match="there are none"):
+        chosen([], "acme")

@@ -87,8 +87,7 @@ class Shard:
         self.live.load(rows)
         self.poller.resume(await self._record.marks())
         for account in self.live.accounts():
-            for watch in self.live.of(account):
-                self.poller.add(watch)
+            self.poller.add(self.live.of(account))
         return len(rows)
 
     async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
@@ -112,8 +111,7 @@ class Shard:
     def _put(self, account: Account, marks: Mapping[str, bytes]) -> None:
         self._sources[account.name] = account.source
         if self.poller.put(account, marks):
-            for watch in self.live.of(account.name):
-                self.poller.add(watch)
+            self.poller.add(self.live.of(account.name))
 
     async def run(self) -> None:
         """Returns after `drain`; raises what a loop raised, which is a bug."""
@@ -220,8 +218,7 @@ class Shard:
 
     def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
         """The commit is durable: let memory, counters and everybody who waits know."""
-        for job in jobs:
-            self._publish_job(job)
+        self.poller.add([self.live.add(job) for job in jobs if not self._publish_change(job) and not job.terminal])
         for row in deliveries:
             watch = self.live.get(row.job_key)
             if watch is not None and watch.job.tracked_at == row.tracked_at:
@@ -229,12 +226,11 @@ class Shard:
             if row.state is DeliveryState.PENDING and row.sink in self._couriers:
                 self._couriers[row.sink].wake()
 
-    def _publish_job(self, job: Job) -> None:
-        watch = self.live.get(job.key)
+    def _publish_change(self, job: Job) -> bool:
+        """False: it is not live, or another incarnation of it is."""
+        watch = self.live.get(job)
         if watch is None or watch.job.tracked_at != job.tracked_at:
-            if not job.terminal:
-                self.poller.add(self.live.add(job))
-            return
+            return False
         if job.sequence > watch.job.sequence:
             self._count(job, watch.job.sequence)
         self.live.change(watch, job)
@@ -242,6 +238,7 @@ class Shard:
             for ended in self._waiters.get(job.key, ()):
                 if not ended.done():
                     ended.set_result(None)
+        return True
 
     def _count(self, job: Job, after_sequence: int) -> None:
         """A job that was seen twice while one commit ran has got several events at once."""

@@ -64,7 +64,7 @@ class Draft:
         self._live = live
         self._underway = underway
         self._subscriptions = tuple(subscriptions)
-        self._newest: dict[JobKey, Job] = dict(found)
+        self._newest: dict[tuple[str, str], Job] = dict(found.items())
 
     @property
     def batch(self) -> Batch:
@@ -100,7 +100,7 @@ class Draft:
     def put(self, job: Job) -> None:
         """A job that is new or has no new event."""
         self.jobs[incarnation_of(job)] = job
-        self._newest[job.key] = job
+        self._newest[job.account, job.id] = job
 
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink that wants it."""

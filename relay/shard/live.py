@@ -15,9 +15,10 @@ class Live:
         self._accounts: dict[str, dict[str, Watch]] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
 
-    def get(self, key: JobKey) -> Watch | None:
-        account = self._accounts.get(key.account)
-        return None if account is None else account.get(key.id)
+    def get(self, job: JobKey | Job) -> Watch | None:
+        """The watch with the same account and id."""
+        account = self._accounts.get(job.account)
+        return None if account is None else account.get(job.id)
 
     def load(self, rows: Sequence[tuple[Job, Sequence[Delivery]]]) -> None:
         """Fill from the ledger; once, at start."""

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -98,17 +98,20 @@ class Poller:
         self._stopping = False
         self._leaving: dict[str, Post] = {}
         self._agenda = Agenda()
-        self._joined: set[str] = set()  # accounts with jobs that came since they were planned: many come at once
         self._wake = asyncio.Event()
         self._sleeps_until = math.inf
 
-    def add(self, watch: Watch) -> None:
-        """A job to look at. One of an account that is not configured waits until it is, or until it expires."""
-        post = self.posts.get(watch.job.account)
-        if post is not None:
-            post.roster.add(watch, self._around.clock.monotonic(), self._around.clock.now())
-            self._joined.add(watch.job.account)
-            self._wake.set()
+    def add(self, watches: Iterable[Watch]) -> None:
+        """Jobs to look at. Those of an account that is not configured wait until it is, or until they expire."""
+        now, wall = self._around.clock.monotonic(), self._around.clock.now()
+        joined: set[str] = set()
+        for watch in watches:
+            post = self.posts.get(watch.job.account)
+            if post is not None:
+                post.roster.add(watch, now, wall)
+                joined.add(watch.job.account)
+        for name in joined:
+            self._set(self.posts[name])
 
     def resume(self, marks: Mapping[str, bytes]) -> None:
         """Honour the waits that an earlier process was told, and go on with its tokens."""
@@ -177,7 +180,6 @@ class Poller:
 
     async def _pause(self) -> None:
         """Until the next account is due, an earlier one turns up, or it is time for a sign of life."""
-        self._plan_joined()
         self._wake.clear()
         self._sleeps_until = self._agenda.next_at()
         seconds = self._sleeps_until - self._around.clock.monotonic()
@@ -185,11 +187,6 @@ class Poller:
             await wait_for(self._wake, seconds)
         else:
             await asyncio.sleep(0)  # however many accounts are due, the others' replies come in between
-
-    def _plan_joined(self) -> None:
-        for name in self._joined & self.posts.keys():
-            self._set(self.posts[name])
-        self._joined.clear()
 
     def _set(self, post: Post) -> None:
         if self.posts.get(post.account.name) is not post:

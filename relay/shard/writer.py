@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from relay.core.delivery import Delivery, Subscription
 from relay.core.job import Job
@@ -33,8 +33,7 @@ class Claim:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     intent: Intent
     answer: asyncio.Future[Any]
 
@@ -185,6 +184,11 @@ class Writer:
         self._around.metrics.commit("committed", self._around.clock.monotonic() - began)
 
     def _publish(self, draft: Draft) -> None:
+        if self._underway:
+            self._update_underway(draft)
+        self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))
+
+    def _update_underway(self, draft: Draft) -> None:
         for errand, row in draft.deliveries.items():
             underway = self._underway.get(errand)
             if underway is not None:
@@ -194,7 +198,6 @@ class Writer:
                 underway = self._underway.get(Errand(incarnation, subscription.sink))
                 if underway is not None:
                     underway.job = job
-        self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))
 
     async def _recover(self, waiting: Sequence[_Waiting], error: LedgerError) -> None:
         """Refuse whoever waits, then try again and again until the ledger takes a write."""

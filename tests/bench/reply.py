@@ -43,8 +43,7 @@ def nothing_new() -> Measurement:
     clock = Now()
     poller = idle_poller(clock)
     response = Response(status=200, headers=HEADERS, body=body)
-    for watch in watches(statuses, clock.now()):
-        poller.add(watch)
+    poller.add(watches(statuses, clock.now()))
     applied, parsed = [], []
     for _ in range(ROUNDS):
         clock.moment += 60.0

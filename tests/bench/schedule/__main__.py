@@ -42,6 +42,12 @@ def light(pool: Executor, goals: Goals) -> None:
     goals.at_most("second setting, requests per job", second.per_job, 3.5)
 
 
+def settings(pool: Executor) -> None:
+    head("what can be set, all else at its default")
+    for row in comparison.settings(pool):
+        show(row.name, row.result)
+
+
 def crowded(pool: Executor, goals: Goals) -> list[tuple[int, Result, Result]]:
     head("19,000 jobs at a time, 27 new ones a second")
     rows = list(comparison.heavy_rows(pool))
@@ -95,6 +101,7 @@ def main() -> int:
     neighbours(goals)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         light(pool, goals)
+        settings(pool)
         crowd = crowded(pool, goals)
         laws(pool, goals)
         if len(sys.argv) > 1:

@@ -41,8 +41,10 @@ def back_off(first: float) -> Policy:
     return BackOff(first, factor=1.5, most=60.0 * first)
 
 
-def run(workload: Workload, seeds: Sequence[int], policy: Callable[[], Policy]) -> Result:
-    return measure([workload.trace(seed) for seed in seeds], policy, Rate(max_requests_per_minute=600.0))
+def run(
+    workload: Workload, seeds: Sequence[int], policy: Callable[[], Policy], per_minute_max: float = 600.0
+) -> Result:
+    return measure([workload.trace(seed) for seed in seeds], policy, Rate(max_requests_per_minute=per_minute_max))
 
 
 def matched(make: Make, first: float, per_job: float, workload: Workload, seeds: Sequence[int]) -> Result:
@@ -73,6 +75,17 @@ def light(pool: Executor) -> list[Row]:
     }
     rows = [Row(name=name, result=future.result()) for name, future in ours.items()]
     return rows + [Row(name=f"{name}, at our price", result=future.result()) for name, future in same.items()]
+
+
+def settings(pool: Executor) -> list[Row]:
+    """What an operator can choose."""
+    futures = {
+        f"fresh_within_seconds: {within:g}": pool.submit(run, LIGHT, SEEDS, partial(Relay, within), 60.0)
+        for within in (1.0, 2.0, 5.0, 10.0, 30.0)
+    } | {
+        f"max_requests_per_minute: {most:g}": pool.submit(run, LIGHT, SEEDS, Relay, most) for most in (20.0, 10.0, 4.0)
+    }
+    return [Row(name=name, result=future.result()) for name, future in futures.items()]
 
 
 def frontier(pool: Executor) -> dict[str, list[Result]]:

@@ -1,16 +1,18 @@
 """What a ledger is asked to record, and what it answers with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.delivery import Delivery
-from relay.core.job import Job
+from relay.core.job import Job, JobKey
+from relay.errors import RelayError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Changes that become durable together or not at all. A row replaces the one with the same key.
 
+    `unknown`: jobs that were taken for unknown when this was decided; see AlreadyKnown.
     `forgotten`: incarnations to remove with their deliveries. `marks`: small named values, secrets among them; None
     removes one.
     """
@@ -18,7 +20,19 @@ class Batch:
     jobs: Sequence[Job] = ()
     deliveries: Sequence[Delivery] = ()
     forgotten: Sequence[Job] = ()
+    unknown: Collection[JobKey] = ()
     marks: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
+
+
+class AlreadyKnown(RelayError):  # noqa: N818 - says what it is
+    """The ledger holds jobs that the batch takes for unknown, and has recorded nothing of it.
+
+    `jobs`: the newest incarnation of each.
+    """
+
+    def __init__(self, jobs: Mapping[JobKey, Job]) -> None:
+        super().__init__(f"{len(jobs)} jobs are known already")
+        self.jobs = jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,10 @@ class Ledger(Protocol):
         """Idempotent; safe before `open`."""
 
     async def commit(self, batch: Batch) -> None:
-        """Durable when it returns: survives kill -9 and loss of power. Waits for commits that were called before."""
+        """Durable when it returns: survives kill -9 and loss of power. Waits for commits that were called before.
+
+        May raise AlreadyKnown.
+        """
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
         """A page of all jobs that have not ended, each with its deliveries, starting after `after`.

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, Job, JobKey
-from relay.core.record import Backlog, Batch, Retention
+from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
 from relay.errors import LedgerError
 
 Incarnation = tuple[float, str, str]  # tracked_at, account, id
@@ -35,6 +35,9 @@ class MemoryLedger:
     async def close(self) -> None: ...
 
     async def commit(self, batch: Batch) -> None:
+        known = await self.find(batch.unknown)
+        if known:
+            raise AlreadyKnown(known)
         jobs = self._jobs | {_incarnation(job): job for job in batch.jobs}
         if any(_job_of(delivery) not in jobs for delivery in batch.deliveries):
             raise LedgerError("a delivery belongs to a job that the ledger does not hold")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from relay.core.delivery import Delivery
 from relay.core.job import Cursor, Job, JobKey, decode
-from relay.core.record import Backlog, Batch, Retention
+from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
 from relay.errors import LedgerError, LedgerUnusable, Undecipherable
 from relay.ledger.rows import decode_delivery, delivery_row, job_row, key_hash
 
@@ -161,6 +161,9 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         statements = list(_changes(batch))
     except (TypeError, ValueError) as error:
         raise LedgerError(f"a value cannot be recorded: {error}") from error
+    known = find(connection, batch.unknown)
+    if known:
+        raise AlreadyKnown(known)
     if len(statements) == 1:  # a transaction of its own, without the steps of BEGIN and COMMIT
         connection.execute(*statements[0])
     elif statements:

@@ -45,7 +45,7 @@ class Underway:
 
 
 class Draft:
-    """One batch in the making. `found`: the newest rows of the jobs asked about that are not live."""
+    """One batch in the making. `found`: the newest rows of jobs that are not live, as far as is known by now."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Draft:
         self._underway = underway
         self._subscriptions = tuple(subscriptions)
         self._newest: dict[tuple[str, str], Job] = dict(found.items())
+        self._unknown: list[JobKey] = []
 
     @property
     def batch(self) -> Batch:
@@ -72,16 +73,20 @@ class Draft:
             jobs=tuple(self.jobs.values()),
             deliveries=tuple(self.deliveries.values()),
             forgotten=tuple(self.forgotten),
+            unknown=tuple(self._unknown),
             marks=self.marks,
         )
 
     def newest(self, key: JobKey) -> Job | None:
-        """The newest incarnation, however it stands."""
+        """The newest incarnation, however it stands; None: nobody knows the job, which the commit makes sure of."""
         changed = self._newest.get(key)
         if changed is not None:
             return changed
         watch = self._live.get(key)
-        return None if watch is None else watch.job
+        if watch is None:
+            self._unknown.append(key)
+            return None
+        return watch.job
 
     def job(self, incarnation: Incarnation, otherwise: Job) -> Job:
         """This incarnation as this batch leaves it; `otherwise`: as it is committed."""
@@ -117,10 +122,6 @@ class Intent(Protocol):
     def weight(self) -> int:
         """How many rows it is about, roughly."""
 
-    @property
-    def keys(self) -> Sequence[JobKey]:
-        """Jobs it must know the newest row of, live or not."""
-
     def decide(self, draft: Draft) -> object:
         """Lay the changes over the draft; the result is the answer once they are durable."""
 
@@ -134,10 +135,6 @@ class Track:
     @property
     def weight(self) -> int:
         return len(self.requests)
-
-    @property
-    def keys(self) -> Sequence[JobKey]:
-        return [request.key for request in self.requests]
 
     def decide(self, draft: Draft) -> list[bool]:
         return [self._one(draft, request) for request in self.requests]
@@ -161,10 +158,6 @@ class Untrack:
     key: JobKey
     weight: int = 1
 
-    @property
-    def keys(self) -> Sequence[JobKey]:
-        return (self.key,)
-
     def decide(self, draft: Draft) -> bool:
         job = draft.newest(self.key)
         if job is None or job.state == DELETED:
@@ -180,7 +173,6 @@ class Observe:
     seen: Sequence[tuple[Watch, dict[str, Any]]]
     seen_at: float
     rules: Rules
-    keys: Sequence[JobKey] = ()
 
     @property
     def weight(self) -> int:
@@ -202,7 +194,6 @@ class End:
 
     watches: Sequence[Watch]
     too_old: bool
-    keys: Sequence[JobKey] = ()
 
     @property
     def weight(self) -> int:
@@ -227,7 +218,6 @@ class Settle:
     schedule: Schedule
     jitter: float
     weight: int = 1
-    keys: Sequence[JobKey] = ()
 
     def decide(self, draft: Draft) -> Delivery:
         errand = errand_of(self.underway.delivery)
@@ -252,7 +242,6 @@ class Note:
     name: str
     value: bytes | None = field(repr=False)
     weight: int = 1
-    keys: Sequence[JobKey] = field(default=())
 
     def decide(self, draft: Draft) -> None:
         draft.marks[self.name] = self.value

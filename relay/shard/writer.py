@@ -6,13 +6,13 @@ refused, nothing new is taken until a probe succeeds, and the polls stand still 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relay.core.delivery import Delivery, Subscription
-from relay.core.job import Job
-from relay.core.record import Batch
+from relay.core.job import Job, JobKey
+from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.intents import Draft, Errand, Intent, Underway, errand_of
 from relay.shard.live import Live
@@ -152,8 +152,7 @@ class Writer:
 
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            draft, answers = await self._decide(waiting)
-            await self._commit(draft.batch)
+            draft, answers = await self._record(waiting)
         except LedgerError as error:
             await self._recover(waiting, error)
             return
@@ -161,19 +160,28 @@ class Writer:
         for one, result in zip(waiting, answers, strict=True):
             self._answer(one.answer, result=result)
 
-    async def _decide(self, waiting: Sequence[_Waiting]) -> tuple[Draft, list[object]]:
-        unknown = {key for one in waiting for key in one.intent.keys if self._live.get(key) is None}
+    async def _record(self, waiting: Sequence[_Waiting]) -> tuple[Draft, list[object]]:
+        """Decided as if nobody knew a job that is not live, since so it mostly is; once more where the ledger does."""
+        draft, answers = self._decide(waiting, {})
+        try:
+            await self._commit(draft.batch)
+        except AlreadyKnown as known:
+            draft, answers = self._decide(waiting, known.jobs)
+            await self._commit(draft.batch)
+        return draft, answers
+
+    def _decide(self, waiting: Sequence[_Waiting], found: Mapping[JobKey, Job]) -> tuple[Draft, list[object]]:
         draft = Draft(
             live=self._live,
             underway=self._underway,
             subscriptions=self._subscriptions,
-            found=await self._recorder.find(unknown) if unknown else {},
+            found=found,
             now=self._around.clock.now(),
         )
         return draft, [one.intent.decide(draft) for one in waiting]
 
     async def _commit(self, batch: Batch) -> None:
-        if not (batch.jobs or batch.deliveries or batch.forgotten or batch.marks):
+        if not (batch.jobs or batch.deliveries or batch.forgotten or batch.unknown or batch.marks):
             return
         began = self._around.clock.monotonic()
         try:

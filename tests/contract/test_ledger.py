@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, EventType, Items, Job, JobKey, Outcome
 from relay.core.job import Event as JobEvent
-from relay.core.record import Backlog, Batch, Retention
+from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
 from relay.errors import LedgerError, Reason
 from relay.ledger import Ledger
 from relay.ledger.memory import MemoryLedger
@@ -150,6 +150,23 @@ class TestCommit:
         big = ended(at=120.0, job_status=status)
         await record(ledger, big, owed(big))
         assert await ledger.due("orders", 100.0, 1) == [(owed(big), big)]
+
+    async def test_a_batch_that_takes_known_jobs_for_unknown_is_told_so_and_has_no_effect(self, ledger):
+        """Whether they live, have ended or were deleted; told is the newest incarnation."""
+        live, deleted = job("live"), job("deleted", state=DELETED)
+        again = replace(ended("again", at=150.0), tracked_at=140.0)
+        await record(ledger, live, deleted, job("again", state="lost", detected_at=120.0), again)
+        before = await everything(ledger)
+        keys = [JobKey("acme", name) for name in ("new", "live", "deleted", "again")]
+        with pytest.raises(AlreadyKnown) as told:
+            await ledger.commit(Batch(jobs=[job("new")], marks={"m": b"1"}, unknown=keys))
+        assert told.value.jobs == {live.key: live, deleted.key: deleted, again.key: again}
+        assert await everything(ledger) == before
+
+    async def test_a_batch_whose_unknown_jobs_are_unknown_is_recorded(self, ledger):
+        await record(ledger, job("a"))
+        await ledger.commit(Batch(jobs=[job("b")], unknown=[job("b").key, JobKey("globex", "a")]))
+        assert set(await all_live(ledger)) == {job("a"), job("b")}
 
     async def test_a_batch_that_is_refused_has_no_effect(self, ledger):
         """A delivery of a job that is unknown is refused, with everything that came with it."""

@@ -18,8 +18,9 @@ from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.courier import Courier
 from relay.shard.intents import End, Track, Untrack
 from relay.shard.live import Live
-from relay.shard.poller import Poller, Post
+from relay.shard.poller import Poller
 from relay.shard.ports import Account, Polling, Record, Settings, Subscriber, Surroundings
+from relay.shard.post import Post
 from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000

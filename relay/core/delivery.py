@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import Event, EventType, Job, JobKey, Outcome
@@ -30,10 +31,20 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class DeliveryKey(NamedTuple):
+    """Names the row of one sink and one incarnation of a job."""
+
+    tracked_at: float
+    account: str
+    job_id: str
+    sink: str
+
+
 @value(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """The newest dealings with one sink about one incarnation of a job.
 
+    `sink`: the name of a configured one, or what `core.callbacks` calls the receiver that a submitter named.
     `sequence`: the event owed while PENDING, else the last one that was delivered or given up.
     `since`: when that event became owed; newer progress inherits it from the progress that it replaces.
     `due_at`: the next attempt. `attempts`: those that failed, and the one that succeeded.
@@ -53,8 +64,17 @@ class Delivery:
     error: str | None = None
 
     @property
+    def key(self) -> DeliveryKey:
+        return DeliveryKey(self.tracked_at, self.account, self.job_id, self.sink)
+
+    @property
     def job_key(self) -> JobKey:
         return JobKey(self.account, self.job_id)
+
+    @property
+    def endpoint(self) -> str:
+        """Whose limits and troubles it shares: the sink's, or for a callback those of all at the same origin."""
+        return self.sink.partition("#")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

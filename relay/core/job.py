@@ -4,7 +4,7 @@ Times are seconds since the epoch (float, the service's wall clock) throughout t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,7 +15,7 @@ import orjson
 from relay.core.value import value
 from relay.errors import Reason, Undecipherable
 
-ROW_VERSION = 1
+ROW_VERSION = 2  # 2: events have a position, jobs have callbacks
 AS_IN_ROW = True  # stands in a row's events for what the row itself holds, as the newest event mostly does
 EMPTY_METADATA = b"{}"
 
@@ -111,6 +111,7 @@ class Event:
 
     `job_status` is Zendesk's object as JSON when the event was recorded. A terminal event holds None there and renders
     the row's, which never changes again: results are stored once.
+    `position`: its place among all events of the ledger, from 1, rising; 0: not recorded yet.
     """
 
     type: EventType
@@ -120,6 +121,15 @@ class Event:
     metadata: bytes
     job_status: bytes | None = None
     reason: Reason | None = None
+    position: int = 0
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """A receiver that a submitter of the job has named, and what that submission said. `url` may hold a secret."""
+
+    url: str = field(repr=False)
+    metadata: bytes = EMPTY_METADATA
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -129,6 +139,7 @@ class Job:
     `job_status`: Zendesk's object as last seen, as JSON, cut to the configured bound; None until seen.
     `queued_at`: when it was last seen queued, where progress is measured from; `seen_at`: when it was first seen.
     `sequence`: of the newest event, 0 before the first. `events`: started, newest progress, terminal; oldest first.
+    `callbacks`: in the order of their submissions, one per url.
     """
 
     account: str
@@ -147,6 +158,7 @@ class Job:
     detected_at: float | None = None
     completed_at: str | None = None
     events: tuple[Event, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
 
     @property
     def key(self) -> JobKey:
@@ -171,6 +183,7 @@ class TrackRequest:
     id: str
     metadata: bytes = EMPTY_METADATA
     traceparent: str | None = None
+    callback_url: str | None = field(default=None, repr=False)
 
     @property
     def key(self) -> JobKey:
@@ -208,9 +221,17 @@ def encode(job: Job) -> bytes:
         value = getattr(job, name)
         if value is not None:
             row[name] = value
-    if job.events:
-        row["events"] = [_encode_event(event, job) for event in job.events]
+    row |= _encode_lists(job)
     return orjson.dumps(row)
+
+
+def _encode_lists(job: Job) -> dict[str, Any]:
+    lists: dict[str, Any] = {}
+    if job.events:
+        lists["events"] = [_encode_event(event, job) for event in job.events]
+    if job.callbacks:
+        lists["callbacks"] = [[callback.url, _json(callback.metadata)] for callback in job.callbacks]
+    return lists
 
 
 def _encode_event(event: Event, job: Job) -> list[Any]:
@@ -222,6 +243,7 @@ def _encode_event(event: Event, job: Job) -> list[Any]:
         AS_IN_ROW if event.metadata == job.metadata else _json(event.metadata),
         AS_IN_ROW if event.job_status is not None and event.job_status == job.job_status else _json(event.job_status),
         event.reason,
+        event.position,
     ]
 
 
@@ -249,6 +271,8 @@ def decode(row: bytes) -> Job:
             fields["outcome"] = Outcome(fields["outcome"])
         if "events" in fields:
             fields["events"] = tuple(_decode_event(metadata, job_status, *event) for event in fields["events"])
+        if "callbacks" in fields:
+            fields["callbacks"] = tuple(_decode_callback(*callback) for callback in fields["callbacks"])
         return Job(**fields)
     except Undecipherable:
         raise
@@ -277,6 +301,7 @@ def _decode_event(  # noqa: PLR0913, PLR0917 - what the row holds anyway, and th
     metadata: Any,  # noqa: ANN401 - JSON
     job_status: Any,  # noqa: ANN401 - JSON
     reason: str | None,
+    position: int = 0,  # rows of version 1 have none
 ) -> Event:
     if job_status is AS_IN_ROW:
         encoded = row_job_status
@@ -290,4 +315,9 @@ def _decode_event(  # noqa: PLR0913, PLR0917 - what the row holds anyway, and th
         metadata=row_metadata if metadata is AS_IN_ROW else trim(orjson.dumps(metadata)),
         job_status=encoded,
         reason=None if reason is None else Reason(reason),
+        position=position,
     )
+
+
+def _decode_callback(url: str, metadata: dict[str, Any]) -> Callback:
+    return Callback(url=url, metadata=trim(orjson.dumps(metadata)))

@@ -109,6 +109,12 @@ def give_up(job: Job, now: float) -> Job:
     return _end_unseen(job, EXPIRED, Reason.NO_LONGER_KNOWN, now)
 
 
+def record(job: Job, position: int) -> Job:
+    """The job with its newest event, which is to be recorded, at this place among all events."""
+    *others, newest = job.events
+    return replace(job, events=(*others, replace(newest, position=position)))
+
+
 def delete(job: Job) -> Job:
     """Somebody asked to stop: no event, and invisible from now on."""
     return replace(job, state=DELETED)

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from relay.core.delivery import Delivery
-from relay.core.job import Job, JobKey
+from relay.core.delivery import Delivery, DeliveryState
+from relay.core.job import Event, EventType, Job, JobKey
 from relay.errors import RelayError
 
 
@@ -12,12 +12,14 @@ from relay.errors import RelayError
 class Batch:
     """Changes that become durable together or not at all. A row replaces the one with the same key.
 
+    `events`: those that are new, each with its job, which is among `jobs` and holds it; their positions rise.
     `unknown`: jobs that were taken for unknown when this was decided; see AlreadyKnown.
     `forgotten`: incarnations to remove with their deliveries. `marks`: small named values, secrets among them; None
     removes one.
     """
 
     jobs: Sequence[Job] = ()
+    events: Sequence[tuple[Job, Event]] = ()
     deliveries: Sequence[Delivery] = ()
     forgotten: Sequence[Job] = ()
     unknown: Collection[JobKey] = ()
@@ -46,7 +48,7 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Deliveries of one sink: how many are pending and dead, and since when the oldest pending one is owed."""
+    """Deliveries to one endpoint: how many are pending and dead, and since when the oldest pending one is owed."""
 
     pending: int = 0
     dead: int = 0
@@ -59,3 +61,47 @@ class Retention:
 
     finished_before: float
     dead_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to read; None: all. `accounts`: names. `job`: an id. `since`: the earliest time of detection."""
+
+    accounts: Collection[str] | None = None
+    job: str | None = None
+    types: frozenset[EventType] | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events in the order of their positions, each with its job as it stands now.
+
+    `reached`: up to which position all that fits the filter is on this page or on one before it.
+    `more`: whether the ledger holds positions beyond that.
+    """
+
+    events: Sequence[tuple[Job, Event]]
+    reached: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """`newest`: of all events ever recorded, 0 before the first. `forgotten`: the newest that went with its job."""
+
+    newest: int = 0
+    forgotten: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries to read. `sink`: a name, or `callback` for all callbacks; None: all.
+
+    `since` (inclusive), `until` (exclusive): when the event became owed; None: no bound.
+    """
+
+    state: DeliveryState
+    sink: str | None = None
+    since: float | None = None
+    until: float | None = None

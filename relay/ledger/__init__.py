@@ -8,9 +8,9 @@ tracked_at): a job tracked afresh leaves the events of its former life owed and 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from relay.core.delivery import Delivery
+from relay.core.delivery import Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey
-from relay.core.record import Backlog, Batch, Retention
+from relay.core.record import Backlog, Batch, DeliveryFilter, EventFilter, EventPage, Positions, Retention
 
 
 class Ledger(Protocol):
@@ -45,14 +45,37 @@ class Ledger(Protocol):
     ) -> Sequence[Job]:
         """Newest first: the newest incarnation of each job that is not deleted, of these accounts (None: all)."""
 
-    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        """PENDING deliveries of the sink with `due_at` ≤ now, earliest first, each with its job."""
+    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        """PENDING deliveries to the endpoint with `due_at` ≤ now, earliest first, each with its job."""
 
-    async def next_due(self, sink: str, after: float) -> float | None:
-        """The earliest `due_at` > `after` of the sink's PENDING deliveries."""
+    async def next_due(self, endpoint: str, after: float) -> float | None:
+        """The earliest `due_at` > `after` of the PENDING deliveries to the endpoint."""
+
+    async def overaged(self, endpoint: str, owed_before: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        """PENDING deliveries to the endpoint that are owed since before then, whether due or not, with their jobs."""
+
+    async def delivery(self, key: DeliveryKey) -> tuple[Delivery, Job] | None:
+        """The row of that key with its job; None: there is none."""
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
+    ) -> Sequence[tuple[Delivery, Job]]:
+        """A page of deliveries with their jobs, the newest jobs first: by key, descending, from below `after`."""
 
     async def backlog(self) -> Mapping[str, Backlog]:
-        """By sink; a sink that nothing is owed to may be missing."""
+        """By endpoint; one to which nothing is pending or dead may be missing."""
+
+    async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
+        """At most `limit` events at positions beyond `after`.
+
+        Left out are events of deleted jobs, and progress in whose place the job's row holds newer progress.
+        A page may be empty although there is more: one call looks at a bounded number of rows.
+        """
+
+    async def position_before(self, moment: float) -> int:
+        """A position, as high as can be told cheaply, beyond which all events lie that were detected since then."""
+
+    async def positions(self) -> Positions: ...
 
     async def marks(self) -> Mapping[str, bytes]: ...
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, Job, JobKey
-from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
+from relay.core.record import AlreadyKnown, Backlog, Batch, Positions, Retention
 from relay.errors import LedgerError
 
 Incarnation = tuple[float, str, str]  # tracked_at, account, id
@@ -29,6 +29,7 @@ class MemoryLedger:
         self._jobs: dict[Incarnation, Job] = {}
         self._deliveries: dict[Incarnation, dict[str, Delivery]] = {}
         self._marks: dict[str, bytes] = {}
+        self._newest_position = 0
 
     async def open(self) -> None: ...
 
@@ -42,6 +43,7 @@ class MemoryLedger:
         if any(_job_of(delivery) not in jobs for delivery in batch.deliveries):
             raise LedgerError("a delivery belongs to a job that the ledger does not hold")
         self._jobs = jobs
+        self._newest_position = max([self._newest_position, *(event.position for _, event in batch.events)])
         for delivery in batch.deliveries:
             self._deliveries.setdefault(_job_of(delivery), {})[delivery.sink] = delivery
         for job in batch.forgotten:
@@ -89,6 +91,9 @@ class MemoryLedger:
 
     async def marks(self) -> Mapping[str, bytes]:
         return dict(self._marks)
+
+    async def positions(self) -> Positions:
+        return Positions(newest=self._newest_position)
 
     async def forget(self, retention: Retention, limit: int) -> int:
         gone = [key for key, job in self._jobs.items() if self._may_go(job, retention)][:limit]

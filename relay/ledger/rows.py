@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import DELETED, Job, JobKey, encode
+from relay.core.job import DELETED, Event, Job, JobKey, encode
 from relay.errors import Undecipherable
 
 DELIVERY_VERSION = 1
@@ -30,6 +30,10 @@ def ended_at(job: Job) -> float | None:
 
 def job_row(job: Job) -> Sequence[Any]:
     return (job.tracked_at, job.account, job.id, key_hash(job.key), job.state, ended_at(job), encode(job))
+
+
+def event_row(job: Job, event: Event) -> Sequence[Any]:
+    return (event.position, job.tracked_at, job.account, job.id, event.type.value, event.detected_at)
 
 
 def delivery_row(delivery: Delivery) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from relay.ledger.faults import DAMAGED
 
 APPLICATION_ID = 0x524C4159  # "RLAY", in the file's header
 SQLITE_VERSION_MIN = (3, 35, 0)
-TABLES = frozenset({"jobs", "deliveries", "marks"})
+TABLES = frozenset({"jobs", "events", "deliveries", "marks"})
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -53,6 +53,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX deliveries_dead ON deliveries (sink, state) WHERE state = 'dead'",
         "CREATE TABLE marks (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        """
+        CREATE TABLE events (
+            position INTEGER PRIMARY KEY,
+            tracked_at REAL NOT NULL,
+            account TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            type TEXT NOT NULL,
+            detected_at REAL NOT NULL,
+            UNIQUE (tracked_at, account, job_id, type),
+            FOREIGN KEY (tracked_at, account, job_id) REFERENCES jobs (tracked_at, account, id) ON DELETE CASCADE
+        )
+        """,
+        "CREATE INDEX events_by_time ON events (detected_at)",
     ),
 )
 """One entry per schema version, only ever appended to; `PRAGMA user_version` tells how many of them a file has had."""

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from relay.core.delivery import Delivery
 from relay.core.job import Cursor, Job, JobKey
-from relay.core.record import Backlog, Batch, Retention
+from relay.core.record import Backlog, Batch, Positions, Retention
 from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger import tables
 from relay.ledger.faults import describe, explain, fault
@@ -83,6 +83,9 @@ class SqliteLedger:
 
     async def marks(self) -> Mapping[str, bytes]:
         return await self._run(tables.marks)
+
+    async def positions(self) -> Positions:
+        return await self._run(tables.positions)
 
     async def forget(self, retention: Retention, limit: int) -> int:
         forgotten = 0

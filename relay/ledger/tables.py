@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from relay.core.delivery import Delivery
 from relay.core.job import Cursor, Job, JobKey, decode
-from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
+from relay.core.record import AlreadyKnown, Backlog, Batch, Positions, Retention
 from relay.errors import LedgerError, LedgerUnusable, Undecipherable
-from relay.ledger.rows import decode_delivery, delivery_row, job_row, key_hash
+from relay.ledger.rows import decode_delivery, delivery_row, event_row, job_row, key_hash
 
 T = TypeVar("T")
 Statement = tuple[str, Sequence[Any]]
@@ -29,6 +29,11 @@ PUT_JOBS = """
 INSERT INTO jobs (tracked_at, account, id, key_hash, state, ended_at, value) VALUES :rows
 ON CONFLICT (tracked_at, account, id)
 DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at, value = excluded.value
+"""
+PUT_EVENTS = """
+INSERT INTO events (position, tracked_at, account, job_id, type, detected_at) VALUES :rows
+ON CONFLICT (tracked_at, account, job_id, type)
+DO UPDATE SET position = excluded.position, detected_at = excluded.detected_at
 """
 PUT_DELIVERIES = """
 INSERT INTO deliveries (tracked_at, account, job_id, sink, state, since, due_at, settled_at, value) VALUES :rows
@@ -97,6 +102,7 @@ SELECT CAST(group_concat(value, char(30)) AS BLOB) FROM (
 NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE sink = ? AND state = 'pending' AND due_at > ?"
 PENDING = "SELECT sink, count(*), min(since) FROM deliveries WHERE state = 'pending' GROUP BY sink"
 DEAD = "SELECT sink, count(*) FROM deliveries WHERE state = 'dead' GROUP BY sink"
+POSITIONS = "SELECT coalesce(max(position), 0) FROM events"
 MARKS = "SELECT name, value FROM marks"
 OWNERS_OF_VALUE = """
 SELECT account || '/' || id FROM jobs WHERE CAST(value AS BLOB) = ?1
@@ -175,6 +181,7 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
 def _changes(batch: Batch) -> Iterator[Statement]:
     jobs = sorted(map(job_row, batch.jobs), key=lambda row: row[3])  # neighbours in jobs_by_key share pages
     yield from _statements(PUT_JOBS, jobs)
+    yield from _statements(PUT_EVENTS, (event_row(job, event) for job, event in batch.events))
     yield from _statements(PUT_DELIVERIES, map(delivery_row, batch.deliveries))
     yield from _statements(FORGET_JOBS, ((job.tracked_at, job.account, job.id) for job in batch.forgotten))
     yield from _statements(PUT_MARKS, ((name, value) for name, value in batch.marks.items() if value is not None))
@@ -284,6 +291,11 @@ def backlog(connection: sqlite3.Connection) -> Mapping[str, Backlog]:
 
 def marks(connection: sqlite3.Connection) -> Mapping[str, bytes]:
     return dict(connection.execute(MARKS).fetchall())
+
+
+def positions(connection: sqlite3.Connection) -> Positions:
+    ((newest,),) = connection.execute(POSITIONS).fetchall()
+    return Positions(newest=newest)
 
 
 Ended = tuple[float, int]  # a place among the ended jobs: ended_at, seq

@@ -86,6 +86,7 @@ class Shard:
         while page := await self._record.live(rows[-1][0] if rows else None, LOAD_PAGE):
             rows.extend(page)
         self.live.load(rows)
+        self._writer.resume((await self._record.positions()).newest)
         self.poller.resume(await self._record.marks())
         for account in self.live.accounts():
             self.poller.add(self.live.of(account))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from relay.core.delivery import Attempt, Delivery, Schedule, Subscription, owe, settle
-from relay.core.job import DELETED, Job, JobKey, TrackRequest
-from relay.core.observe import Rules, delete, expire, give_up, observe, track, track_again
+from relay.core.job import DELETED, Event, Job, JobKey, TrackRequest
+from relay.core.observe import Rules, delete, expire, give_up, observe, record, track, track_again
 from relay.core.record import Batch
 from relay.core.watch import Watch
 from relay.shard.live import Live
@@ -45,7 +45,10 @@ class Underway:
 
 
 class Draft:
-    """One batch in the making. `found`: the newest rows of jobs that are not live, as far as is known by now."""
+    """One batch in the making. `found`: the newest rows of jobs that are not live, as far as is known by now.
+
+    `position`: of the newest event so far.
+    """
 
     def __init__(
         self,
@@ -54,11 +57,14 @@ class Draft:
         underway: Mapping[Errand, Underway],
         subscriptions: Iterable[Subscription],
         found: Mapping[JobKey, Job],
+        position: int,
         now: float,
     ) -> None:
         self.now = now
+        self.position = position
         self.jobs: dict[Incarnation, Job] = {}
         self.deliveries: dict[Errand, Delivery] = {}
+        self.events: list[tuple[Job, Event]] = []
         self.forgotten: list[Job] = []
         self.marks: dict[str, bytes | None] = {}
         self._live = live
@@ -71,6 +77,7 @@ class Draft:
     def batch(self) -> Batch:
         return Batch(
             jobs=tuple(self.jobs.values()),
+            events=tuple(self.events),
             deliveries=tuple(self.deliveries.values()),
             forgotten=tuple(self.forgotten),
             unknown=tuple(self._unknown),
@@ -109,6 +116,9 @@ class Draft:
 
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink that wants it."""
+        self.position += 1
+        job = record(job, self.position)
+        self.events.append((job, job.events[-1]))
         self.put(job)
         for subscription in self._subscriptions:
             errand = Errand(incarnation_of(job), subscription.sink)

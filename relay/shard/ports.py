@@ -9,7 +9,7 @@ from relay.core.events import CloudEvent
 from relay.core.job import Cursor, Job, JobKey
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
-from relay.core.record import Batch, Retention
+from relay.core.record import Batch, Positions, Retention
 from relay.core.tokens import Grant, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 
@@ -57,6 +57,8 @@ class Record(Recorder, Protocol):
     async def next_due(self, sink: str, after: float) -> float | None: ...
 
     async def marks(self) -> Mapping[str, bytes]: ...
+
+    async def positions(self) -> Positions: ...
 
     async def forget(self, retention: Retention, limit: int) -> int: ...
 

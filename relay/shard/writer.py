@@ -59,10 +59,15 @@ class Writer:
         self._weight = 0
         self._claims: deque[tuple[Claim, asyncio.Future[list[Underway]]]] = deque()
         self._underway: dict[Errand, Underway] = {}
+        self._position = 0
         self._work = asyncio.Event()
         self._draining = False
         self.healthy = asyncio.Event()
         self.healthy.set()
+
+    def resume(self, position: int) -> None:
+        """The position of the newest event that is recorded; to be told before `run`."""
+        self._position = position
 
     async def submit(self, intent: Intent) -> Any:  # noqa: ANN401 - each intent has its own answer
         """The intent's answer, once it is durable. Raises Unavailable: nothing of it was or will be recorded."""
@@ -176,6 +181,7 @@ class Writer:
             underway=self._underway,
             subscriptions=self._subscriptions,
             found=found,
+            position=self._position,
             now=self._around.clock.now(),
         )
         return draft, [one.intent.decide(draft) for one in waiting]
@@ -192,6 +198,7 @@ class Writer:
         self._around.metrics.commit("committed", self._around.clock.monotonic() - began)
 
     def _publish(self, draft: Draft) -> None:
+        self._position = draft.position
         if self._underway:
             self._update_underway(draft)
         self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))

@@ -25,7 +25,7 @@ def tables(connection) -> set[str]:
 
 def test_an_empty_file_gets_all_tables_and_relays_mark(connection):
     schema.migrate(connection)
-    assert tables(connection) == {"jobs", "deliveries", "marks"}
+    assert tables(connection) == {"jobs", "events", "deliveries", "marks"}
     assert version(connection) == len(schema.MIGRATIONS)
     assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
 

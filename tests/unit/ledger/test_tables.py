@@ -27,10 +27,10 @@ STATEMENTS = {
     for name, sql in vars(tables).items()
     if re.fullmatch("[A-Z_]+", name) and isinstance(sql, str)
 }
-WHOLE_TABLE = re.compile(r"SCAN (jobs|j|deliveries|d|marks)\b(?! USING COVERING INDEX)")
+WHOLE_TABLE = re.compile(r"SCAN (jobs|j|events|e|deliveries|d|marks)\b(?! USING COVERING INDEX)")
 
 
-WITHOUT_INDEX = {"PUT_JOBS", "PUT_DELIVERIES", "PUT_MARKS", "REMOVE_MARKS", "MARKS", "OWNERS_OF_VALUE"}
+WITHOUT_INDEX = {"PUT_JOBS", "PUT_EVENTS", "PUT_DELIVERIES", "PUT_MARKS", "REMOVE_MARKS", "MARKS", "OWNERS_OF_VALUE"}
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - WITHOUT_INDEX))

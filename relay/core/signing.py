@@ -1,4 +1,4 @@
-"""Standard Webhooks 1.0.0, symmetric signatures (`v1`): HMAC-SHA256 over `id.timestamp.body`.
+"""Standard Webhooks 1.0.0: HMAC-SHA256 (`v1`) and ed25519 (`v1a`) signatures over `id.timestamp.body`.
 
 See https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -9,15 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from relay.errors import RelayError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not one
+PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX = "whsk_", "whpk_"
 KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
+ED25519_BYTES = 32  # of a seed, and of a public key
 TOLERANCE_SECONDS = 300.0
 
 
 class SecretError(RelayError, ValueError):
-    """The text is not a signing secret. The message never holds the text."""
+    """The text is not a key of the kind that is needed. The message never holds the text."""
 
 
 class VerificationError(RelayError):
@@ -26,43 +31,135 @@ class VerificationError(RelayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A key to sign with. It does not print."""
+    """A key that both sides have, to sign and to verify with: `v1`. It does not print."""
 
     key: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The secret written as `whsec_` + base64 of 24 to 64 bytes; padding may be missing. Raises SecretError."""
-        if not text.startswith(SECRET_PREFIX):
-            raise SecretError(f"a signing secret starts with {SECRET_PREFIX}")
-        encoded = text.removeprefix(SECRET_PREFIX).rstrip("=")
-        try:
-            key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except ValueError:
-            raise SecretError(f"a signing secret is {SECRET_PREFIX} and base64; this is not base64") from None
+        key = _decoded(text, SECRET_PREFIX)
         if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
             raise SecretError(
-                f"a signing secret holds {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in base64; this one holds {len(key)}"
+                f"{SECRET_PREFIX}… holds {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in base64; this one holds {len(key)}"
             )
         return cls(key=key)
 
+    def sign(self, content: bytes) -> str:
+        return f"v1,{b64encode(hmac.digest(self.key, content, 'sha256')).decode()}"
 
-def sign(secrets: Sequence[Secret], message_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header: a signature per secret, so that receivers may change theirs at their own time."""
-    return " ".join(f"v1,{_signature(secret, message_id, str(timestamp), body)}" for secret in secrets)
+    def verifies(self, signatures: Sequence[str], content: bytes) -> bool:
+        """Whether any of them is this key's."""
+        own = _raw(self.sign(content))
+        return any(hmac.compare_digest(_raw(given), own) for given in signatures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateKey:
+    """The sender's half of an ed25519 key: `v1a`. It does not print."""
+
+    key: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key written as `whsk_` + base64. Raises SecretError.
+
+        Two forms are about: the seed of 32 bytes (RFC 8032's private key; the specification's own library in Go), and
+        the seed with the public key behind it, 64 bytes (Svix).
+        """
+        raw = _decoded(text, PRIVATE_KEY_PREFIX)
+        if len(raw) not in {ED25519_BYTES, 2 * ED25519_BYTES}:
+            raise SecretError(f"{PRIVATE_KEY_PREFIX}… holds 32 or 64 bytes in base64; this one holds {len(raw)}")
+        key = Ed25519PrivateKey.from_private_bytes(raw[:ED25519_BYTES])
+        if raw[ED25519_BYTES:] not in {b"", key.public_key().public_bytes_raw()}:
+            raise SecretError(f"the second half of {PRIVATE_KEY_PREFIX}… is not the public key of the first")
+        return cls(key=key)
+
+    @property
+    def public(self) -> "PublicKey":
+        return PublicKey(key=self.key.public_key())
+
+    def sign(self, content: bytes) -> str:
+        return f"v1a,{b64encode(self.key.sign(content)).decode()}"
+
+    def written(self) -> str:
+        """The secret itself, for the configuration: the seed only, which every library of ed25519 takes."""
+        return PRIVATE_KEY_PREFIX + b64encode(self.key.private_bytes_raw()).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey:
+    """The receiver's half of an ed25519 key: `v1a`."""
+
+    key: Ed25519PublicKey
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key written as `whpk_` + base64 of 32 bytes. Raises SecretError."""
+        raw = _decoded(text, PUBLIC_KEY_PREFIX)
+        if len(raw) != ED25519_BYTES:
+            raise SecretError(f"{PUBLIC_KEY_PREFIX}… holds 32 bytes in base64; this one holds {len(raw)}")
+        return cls(key=Ed25519PublicKey.from_public_bytes(raw))
+
+    def verifies(self, signatures: Sequence[str], content: bytes) -> bool:
+        """Whether any of them was made with the other half of this key."""
+        parts = (given.partition(",") for given in signatures)
+        return any(self._verifies(encoded, content) for version, _, encoded in parts if version == "v1a")
+
+    def _verifies(self, encoded: str, content: bytes) -> bool:
+        try:
+            self.key.verify(b64decode(encoded, validate=True), content)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def written(self) -> str:
+        return PUBLIC_KEY_PREFIX + b64encode(self.key.public_bytes_raw()).decode()
+
+
+Signer = Secret | PrivateKey
+Verifier = Secret | PublicKey
+
+
+def signer(text: str) -> Signer:
+    """What a sender signs with: `whsec_…` or `whsk_…`. Raises SecretError."""
+    if text.startswith(SECRET_PREFIX):
+        return Secret.parse(text)
+    if text.startswith(PRIVATE_KEY_PREFIX):
+        return PrivateKey.parse(text)
+    if text.startswith(PUBLIC_KEY_PREFIX):
+        raise SecretError(f"{PUBLIC_KEY_PREFIX}… is for receivers; a sender signs with {PRIVATE_KEY_PREFIX}…")
+    raise SecretError(f"a signing secret starts with {SECRET_PREFIX} or {PRIVATE_KEY_PREFIX}")
+
+
+def verifier(text: str) -> Verifier:
+    """What a receiver verifies with: `whsec_…` or `whpk_…`. Raises SecretError."""
+    if text.startswith(SECRET_PREFIX):
+        return Secret.parse(text)
+    if text.startswith(PUBLIC_KEY_PREFIX):
+        return PublicKey.parse(text)
+    if text.startswith(PRIVATE_KEY_PREFIX):
+        raise SecretError(f"{PRIVATE_KEY_PREFIX}… is for the sender; a receiver verifies with {PUBLIC_KEY_PREFIX}…")
+    raise SecretError(f"what verifies starts with {SECRET_PREFIX} or {PUBLIC_KEY_PREFIX}")
+
+
+def sign(signers: Sequence[Signer], message_id: str, timestamp: int, body: bytes) -> str:
+    """The `webhook-signature` header: a signature per key, so that receivers may change theirs at their own time."""
+    content = _content(message_id, str(timestamp), body)
+    return " ".join(one.sign(content) for one in signers)
 
 
 def verify(
-    secrets: Sequence[Secret],
+    verifiers: Sequence[Verifier],
     headers: Mapping[str, str],
     body: bytes,
     *,
     now: float,
     tolerance_seconds: float = TOLERANCE_SECONDS,
 ) -> None:
-    """Check a received message. `headers`: found by lower-case name; `body`: as it came.
+    """Check a received message: one signature that one of the keys verifies is enough; unknown versions are ignored.
 
-    Raises VerificationError.
+    `headers`: found by lower-case name; `body`: as it came. Raises VerificationError.
     """
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     message_id, timestamp, signatures = (headers.get(name, "") for name in names)
@@ -72,14 +169,23 @@ def verify(
         raise VerificationError("webhook-timestamp is not a whole number of seconds")
     if abs(now - float(timestamp)) > tolerance_seconds:
         raise VerificationError(f"webhook-timestamp is more than {tolerance_seconds:.0f} s from now")
-    expected = [f"v1,{_signature(secret, message_id, timestamp, body)}" for secret in secrets]
-    if not any(hmac.compare_digest(_raw(given), _raw(own)) for given in signatures.split() for own in expected):
+    content = _content(message_id, timestamp, body)
+    if not any(one.verifies(signatures.split(), content) for one in verifiers):
         raise VerificationError("no signature matches")
 
 
-def _signature(secret: Secret, message_id: str, timestamp: str, body: bytes) -> str:
-    content = b".".join((_raw(message_id), _raw(timestamp), body))
-    return b64encode(hmac.digest(secret.key, content, "sha256")).decode()
+def _decoded(text: str, prefix: str) -> bytes:
+    if not text.startswith(prefix):
+        raise SecretError(f"such a key starts with {prefix}")
+    encoded = text.removeprefix(prefix).rstrip("=")
+    try:
+        return b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        raise SecretError(f"after {prefix} comes base64; this is not base64") from None
+
+
+def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return b".".join((_raw(message_id), _raw(timestamp), body))
 
 
 def _raw(header: str) -> bytes:

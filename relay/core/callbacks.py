@@ -4,16 +4,29 @@ A callback is a sink of its own in the job's deliveries, but shares its limits a
 same origin: many jobs may name urls of one service, each a different one.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
 from relay.core.delivery import Subscription
-from relay.core.job import Callback
+from relay.core.job import Callback, Job
+from relay.errors import RelayError
 
 CALLBACK = "callback"
 """What metrics and the API call all callbacks together. No configured sink has this name."""
 CALLBACKS_MAX = 16  # per job
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class CallbacksFull(RelayError):  # noqa: N818 - says what it is
+    """Requests to track name one callback more than a job may have, and nothing of what came with them is recorded.
+
+    `indexes`: which of the requests.
+    """
+
+    def __init__(self, indexes: Sequence[int]) -> None:
+        super().__init__(f"a job has at most {CALLBACKS_MAX} callbacks")
+        self.indexes = indexes
 
 
 def sink_of(url: str) -> str:
@@ -31,6 +44,11 @@ def sink_of(url: str) -> str:
 def subscription_of(callback: Callback) -> Subscription:
     """A callback hears how the job ended, whatever the outcome."""
     return Subscription(sink=sink_of(callback.url))
+
+
+def find(job: Job, sink: str) -> Callback | None:
+    """The job's callback that has this name as a sink; None: it has no such callback."""
+    return next((callback for callback in job.callbacks if sink_of(callback.url) == sink), None)
 
 
 def is_callback(sink: str) -> bool:

@@ -56,8 +56,11 @@ def event_id(job: Job, event: Event) -> str:
     return f"evt_{blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
-def render(job: Job, event: Event, source: str) -> CloudEvent:
-    """The event, one of `job.events`, as everyone gets it. `source`: see `source_of`."""
+def render(job: Job, event: Event, source: str, metadata: bytes | None = None) -> CloudEvent:
+    """The event, one of `job.events`, as everyone gets it. `source`: see `source_of`.
+
+    `metadata`: in place of the event's, for the one who gets it: a callback's is that of its own submission.
+    """
     return CloudEvent(
         id=event_id(job, event),
         source=source,
@@ -66,7 +69,7 @@ def render(job: Job, event: Event, source: str) -> CloudEvent:
         time=timestamp(event.detected_at),
         partitionkey=f"{job.account}/{job.id}",
         sequence=f"{event.sequence:010d}",
-        data=orjson.dumps(_data(job, event)),
+        data=orjson.dumps(_data(job, event, event.metadata if metadata is None else metadata)),
         traceparent=job.traceparent,
     )
 
@@ -95,7 +98,7 @@ def timestamp(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def _data(job: Job, event: Event) -> dict[str, Any]:
+def _data(job: Job, event: Event, metadata: bytes) -> dict[str, Any]:
     # The row's outcome, results and counts belong to the terminal event; while the job ran there were none.
     final = event.type in TERMINAL_TYPES
     job_status = job.job_status if final else event.job_status
@@ -108,7 +111,7 @@ def _data(job: Job, event: Event) -> dict[str, Any]:
         "outcome": job.outcome if final else None,
         "items": {"total": items.total, "succeeded": items.succeeded, "failed": items.failed},
         "reason": event.reason,
-        "metadata": orjson.Fragment(event.metadata),
+        "metadata": orjson.Fragment(metadata),
         "tracked_at": timestamp(job.tracked_at),
         "detected_at": timestamp(event.detected_at),
         "completed_at": job.completed_at if final else None,

@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 
+from relay.core.callbacks import CALLBACKS_MAX
 from relay.core.job import (
     DELETED,
     EXPIRED,
     LOST,
     PENDING,
+    Callback,
     Event,
     EventType,
     Items,
@@ -51,22 +53,42 @@ def track(request: TrackRequest, now: float) -> Job:
         tracked_at=round(now, 3),
         metadata=request.metadata,
         traceparent=request.traceparent,
+        callbacks=() if request.callback_url is None else (_callback(request.callback_url, request),),
     )
 
 
-def track_again(job: Job, request: TrackRequest, now: float) -> Job:
-    """The same id once more: tracked afresh if relay gave it up or was told to forget it, else the metadata merged.
+def track_again(job: Job, request: TrackRequest, now: float) -> Job | None:
+    """The same id once more: tracked afresh if relay gave it up or was told to forget it, else what is new is added.
 
-    Keys that are there stay; what would go over the bounds of metadata is left out as a whole.
+    None: the request names one callback more than a job may have.
     """
     if job.state in {LOST, EXPIRED, DELETED}:
         return track(request, max(now, job.tracked_at + 0.001))
-    merged = orjson.loads(request.metadata) | orjson.loads(job.metadata)
+    return _add_callback(_merge_metadata(job, request.metadata), request)
+
+
+def _merge_metadata(job: Job, metadata: bytes) -> Job:
+    """Keys that are there stay; what would go over the bounds of metadata is left out as a whole."""
+    merged = orjson.loads(metadata) | orjson.loads(job.metadata)
     encoded = trim(orjson.dumps(merged))
     fits = len(merged) <= METADATA_KEYS_MAX and len(encoded) <= METADATA_BYTES_MAX
     if not fits or merged == orjson.loads(job.metadata):
         return job
     return replace(job, metadata=encoded)
+
+
+def _add_callback(job: Job, request: TrackRequest) -> Job | None:
+    """A url that is there stays as it is, with the metadata of the submission that named it first."""
+    url = request.callback_url
+    if url is None or any(callback.url == url for callback in job.callbacks):
+        return job
+    if len(job.callbacks) >= CALLBACKS_MAX:
+        return None
+    return replace(job, callbacks=(*job.callbacks, _callback(url, request)))
+
+
+def _callback(url: str, request: TrackRequest) -> Callback:
+    return Callback(url=url, metadata=request.metadata)
 
 
 def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:

@@ -19,7 +19,7 @@ class Jobs(Protocol):
     """
 
     async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
-        """Durable when it returns. In the order given, True: created, False: exists."""
+        """Durable when it returns. In the order given, True: created, False: exists. May raise CallbacksFull, too."""
 
     async def untrack(self, key: JobKey) -> bool:
         """False: no such job."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import takewhile
 from random import Random
 
+from relay.core.callbacks import CallbacksFull
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
@@ -140,8 +141,10 @@ class Shard:
             await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
 
     async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
-        """Watch these jobs; for each, whether it is new. Durable on return. Raises Unavailable."""
-        created: Sequence[bool] = await self._writer.submit(Track(requests=requests))
+        """Watch these jobs; for each, whether it is new. Durable on return. Raises CallbacksFull or Unavailable."""
+        created: Sequence[bool] | CallbacksFull = await self._writer.submit(Track(requests=requests))
+        if isinstance(created, CallbacksFull):
+            raise created
         return created
 
     async def untrack(self, key: JobKey) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from relay.core.callbacks import CallbacksFull
 from relay.core.delivery import Attempt, Delivery, Schedule, Subscription, owe, settle
 from relay.core.job import DELETED, Event, Job, JobKey, TrackRequest
 from relay.core.observe import Rules, delete, expire, give_up, observe, record, track, track_again
@@ -138,7 +139,7 @@ class Intent(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Watch these jobs. Answers with a bool for each: whether it is new."""
+    """Watch these jobs: all of them, or none. Answers with a bool for each, whether it is new, or why none is taken."""
 
     requests: Sequence[TrackRequest]
 
@@ -146,19 +147,24 @@ class Track:
     def weight(self) -> int:
         return len(self.requests)
 
-    def decide(self, draft: Draft) -> list[bool]:
-        return [self._one(draft, request) for request in self.requests]
-
-    @staticmethod
-    def _one(draft: Draft, request: TrackRequest) -> bool:
-        before = draft.newest(request.key)
-        if before is None:
-            draft.put(track(request, draft.now))
-            return True
-        after = track_again(before, request, draft.now)
-        if after is not before:
-            draft.put(after)
-        return after.tracked_at != before.tracked_at
+    def decide(self, draft: Draft) -> list[bool] | CallbacksFull:
+        created: list[bool] = []
+        full: list[int] = []
+        changed: dict[JobKey, Job] = {}
+        for index, request in enumerate(self.requests):
+            before = changed.get(request.key) or draft.newest(request.key)
+            after = track(request, draft.now) if before is None else track_again(before, request, draft.now)
+            if after is None:
+                full.append(index)
+                continue
+            created.append(before is None or after.tracked_at != before.tracked_at)
+            if after is not before:
+                changed[request.key] = after
+        if full:
+            return CallbacksFull(full)
+        for job in changed.values():
+            draft.put(job)
+        return created
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,14 @@ def test_results_that_were_cut_are_said_to_be():
     assert data_of(job, job.events[-1])["results_truncated"] is True
 
 
+def test_a_callback_gets_the_same_event_with_the_metadata_of_its_own_submission():
+    """One id for one event, whoever gets it: a service may be both a sink and a callback."""
+    job = seen(STATUS, COMPLETED)
+    usual, own = render(job, job.events[-1], SOURCE), render(job, job.events[-1], SOURCE, b'{"mine":1}')
+    assert orjson.loads(own.data) == orjson.loads(usual.data) | {"metadata": {"mine": 1}}
+    assert replace(own, data=usual.data) == usual
+
+
 def test_a_job_deleted_after_its_end_still_renders_its_end():
     job = examples()["failed"]
     deleted = replace(job, state="deleted")

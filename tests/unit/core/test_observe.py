@@ -5,7 +5,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.core.job import DELETED, EXPIRED, LOST, PENDING, STATES, EventType, Items, Job, Outcome, TrackRequest
+from relay.core.callbacks import CALLBACKS_MAX
+from relay.core.job import (
+    DELETED,
+    EXPIRED,
+    LOST,
+    PENDING,
+    STATES,
+    Callback,
+    EventType,
+    Items,
+    Job,
+    Outcome,
+    TrackRequest,
+)
 from relay.core.observe import (
     METADATA_BYTES_MAX,
     METADATA_KEYS_MAX,
@@ -31,6 +44,10 @@ WORDS = [*STATES, "pondering", "Completed"]
 
 def request(**metadata):
     return TrackRequest(account="acme", id="V3-1", metadata=orjson.dumps(metadata))
+
+
+def calling(url, **metadata):
+    return replace(request(**metadata), callback_url=url)
 
 
 def new_job(**metadata):
@@ -304,6 +321,49 @@ class TestTracking:
         job = delete(track(request(), tracked_at))
         again = track_again(job, request(), tracked_at + later)
         assert round((again.tracked_at - job.tracked_at) * 1_000, 2) >= 1.0
+
+
+class TestCallbacks:
+    def test_a_callback_keeps_what_its_own_submission_said(self):
+        """Merged metadata is for the configured sinks; nobody else's shows up at a callback."""
+        first = track(calling("https://a.example/", who="a"), NOW)
+        both = track_again(first, calling("https://b.example/", who="b", more=1), NOW + 1)
+        assert orjson.loads(both.metadata) == {"who": "a", "more": 1}
+        assert both.callbacks == (
+            Callback(url="https://a.example/", metadata=b'{"who":"a"}'),
+            Callback(url="https://b.example/", metadata=b'{"who":"b","more":1}'),
+        )
+
+    @pytest.mark.parametrize("job", [new_job(), after("working"), after("completed")])
+    def test_it_is_added_however_the_job_stands(self, job):
+        again = track_again(job, calling("https://a.example/"), NOW + 9)
+        assert again == replace(job, callbacks=(Callback(url="https://a.example/"),))
+
+    def test_the_same_url_again_changes_nothing(self):
+        job = track(calling("https://a.example/", a=1), NOW)
+        assert track_again(job, calling("https://a.example/", a=2), NOW + 1) is job
+        merged = track_again(job, calling("https://a.example/", b=1), NOW + 1)
+        assert merged.callbacks == job.callbacks
+
+    def test_one_more_than_a_job_may_have_is_told_and_a_known_one_is_still_fine(self):
+        job = new_job()
+        for number in range(CALLBACKS_MAX):
+            job = track_again(job, calling(f"https://a.example/{number}"), NOW)
+        assert len(job.callbacks) == CALLBACKS_MAX
+        assert track_again(job, calling("https://a.example/more", b=1), NOW) is None
+        assert track_again(job, calling("https://a.example/3"), NOW) is job
+        assert track_again(job, request(b=1), NOW).callbacks == job.callbacks
+
+    @pytest.mark.parametrize("end", [delete, lambda job: give_up(job, NOW + 1), lambda job: expire(job, NOW + 1)])
+    @pytest.mark.parametrize("url", [None, "https://new.example/", "https://a.example/"])
+    def test_a_job_tracked_afresh_has_no_callback_of_its_former_life(self, end, url):
+        job = end(track(calling("https://a.example/", a=1), NOW))
+        again = track_again(job, calling(url, b=2), NOW + 9)
+        assert again.callbacks == (() if url is None else (Callback(url=url, metadata=b'{"b":2}'),))
+
+    def test_they_stay_through_all_that_is_seen(self):
+        job = track(calling("https://a.example/"), NOW)
+        assert after("queued", "working", "completed", job=job).callbacks == job.callbacks
 
 
 class TestCompletedAt:

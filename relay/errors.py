@@ -25,6 +25,7 @@ class Reason(StrEnum):
     REDIRECT = "redirect"
     GONE = "gone"
     SERVER_ERROR = "server_error"
+    UNAVAILABLE = "unavailable"
     # An answer that says nothing
     UNREADABLE = "unreadable"
     INCOMPLETE = "incomplete"

@@ -145,16 +145,20 @@ def _receive(commands: Any, environ: Environ) -> None:  # noqa: ANN401
     examples = '  relay receive\n  relay receive --secret "$(relay secret)" --json | jq .data\n'
     command = _command(commands, "receive", "a receiver for trying webhooks: verify and print", examples)
     _add_address(command, port=8085)
-    text = "what relay signs with: whsec_…; several may be given (default: RELAY_WEBHOOK_SECRET, else a fresh one)"
+    text = "whsec_…, or whpk_… of a pair; several may be given (default: RELAY_WEBHOOK_SECRET, else a fresh one)"
     command.add_argument("--secret", dest="secrets", action="append", default=[], help=text)
     command.add_argument("--json", action="store_true", dest="as_json", help="print whole events, one JSON per line")
     command.set_defaults(environment_secret=environ.get("RELAY_WEBHOOK_SECRET") or None)
 
 
 def _secret(commands: Any, _: Environ) -> None:  # noqa: ANN401
-    _command(
-        commands, "secret", "print a fresh secret to sign webhooks with", "  export ORDERS_SECRET=$(relay secret)\n"
-    )
+    examples = """\
+  export ORDERS_SECRET=$(relay secret)
+  eval "$(relay secret --asymmetric)"      sets $private_key, for `secrets`, and $public_key, for receivers
+"""
+    command = _command(commands, "secret", "print a fresh secret to sign webhooks with", examples)
+    text = "a pair of ed25519 keys: private_key=whsk_… and public_key=whpk_…, a line each"
+    command.add_argument("--asymmetric", action="store_true", help=text)
 
 
 def _add_address(command: ArgumentParser, port: int) -> None:

@@ -19,7 +19,7 @@ from relay.core.events import source_of
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.core.results import Bound, Results
-from relay.core.signing import Secret
+from relay.core.signing import signer
 from relay.core.tokens import ClientCredentials, Grant, RefreshToken
 from relay.core.webhook import Webhook
 from relay.errors import ConfigError
@@ -142,7 +142,7 @@ def webhook(section: WebhookSection) -> Webhook:
     return Webhook(
         name=section.name,
         url=section.url,
-        secrets=tuple(Secret.parse(secret.get_secret_value()) for secret in section.secrets),
+        secrets=tuple(signer(secret.get_secret_value()) for secret in section.secrets),
         headers={name: value.get_secret_value() for name, value in section.headers.items()},
         content_type=section.content_type,
         timeout_seconds=section.timeout_seconds,

@@ -3,8 +3,6 @@
 A validator raises ValueError with a sentence that begins with "must": what is allowed. The value is added by `faults`.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -14,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from relay.config.faults import Fault, alternatives, broken
 from relay.core.job import STATES, EventType, Outcome
+from relay.core.signing import PUBLIC_KEY_PREFIX, SecretError, signer
 
 YEAR_HOURS = 365 * 24
 TERMINAL_EVENTS = frozenset(state.ends_with for state in STATES.values() if state.ends_with)
@@ -87,13 +86,16 @@ _OWN_HEADERS = {
 
 
 def _signing_secret(secret: SecretStr) -> SecretStr:
-    prefix, _, encoded = secret.get_secret_value().partition("_")
+    text = secret.get_secret_value()
+    if text.startswith(PUBLIC_KEY_PREFIX):
+        raise ValueError("must be the private key, whsk_…, where receivers have the public key, whpk_…")
     try:
-        size = len(base64.b64decode(encoded, validate=True)) if prefix == "whsec" else 0
-    except binascii.Error:
-        size = 0
-    if not 24 <= size <= 64:
-        raise ValueError("must be whsec_ and 24 to 64 bytes in base64, as `relay secret` prints it")
+        signer(text)
+    except SecretError:
+        raise ValueError(
+            "must be whsec_ and 24 to 64 bytes in base64, or whsk_ and an ed25519 private key in base64,"
+            " as `relay secret` prints them"
+        ) from None
     return secret
 
 

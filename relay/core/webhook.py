@@ -1,12 +1,14 @@
 """A webhook without the network: the request that carries an event, and what the receiver's answer means."""
 
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 from relay import __version__
 from relay.core.delivery import Attempt
-from relay.core.events import STRUCTURED_CONTENT_TYPE
-from relay.core.signing import Secret, sign
+from relay.core.events import STRUCTURED_CONTENT_TYPE, CloudEvent
+from relay.core.signing import Signer, sign
 from relay.core.zendesk import retry_after_seconds
 from relay.errors import Reason
 
@@ -19,30 +21,33 @@ HIDDEN_CHARACTERS_MIN = 4  # a shorter header value is no secret, and would be f
 class Webhook:
     """One subscriber's endpoint. `headers`: further ones for every request; they cannot replace ours.
 
-    `url` and `headers` may hold secrets, so they do not print. `secrets`: none, one, or several while a key rotates.
-    `allow_private`: whether the url may lead to a private or loopback address.
+    `url`, `headers` and `proxy` may hold secrets, so they do not print. `secrets`: none, one, or several while a key
+    rotates. `allow_private`: whether the url may lead to a private or loopback address. `proxy`: a URL.
     """
 
     name: str
     url: str = field(repr=False)
-    secrets: tuple[Secret, ...] = ()
+    secrets: tuple[Signer, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content_type: str = STRUCTURED_CONTENT_TYPE
     timeout_seconds: float = 15.0
     allow_private: bool = False
+    proxy: str | None = field(default=None, repr=False)
 
 
-def request_headers(webhook: Webhook, message_id: str, body: bytes, timestamp: int) -> dict[str, str]:
+def request_headers(webhook: Webhook, event: CloudEvent, body: bytes, timestamp: int) -> dict[str, str]:
     """All headers of one attempt. `timestamp`: by the system clock, as the receiver compares it with its own."""
     ours = {
         "content-type": webhook.content_type,
         "user-agent": USER_AGENT,
         "accept-encoding": "identity",
-        "webhook-id": message_id,
+        "webhook-id": event.id,
         "webhook-timestamp": str(timestamp),
     }
+    if event.traceparent is not None:
+        ours["traceparent"] = event.traceparent
     if webhook.secrets:
-        ours["webhook-signature"] = sign(webhook.secrets, message_id, timestamp, body)
+        ours["webhook-signature"] = sign(webhook.secrets, event.id, timestamp, body)
     return {name.lower(): value for name, value in webhook.headers.items()} | ours
 
 
@@ -61,6 +66,18 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, now: float, h
     )
 
 
+def secrets_of(webhook: Webhook) -> Iterator[str]:
+    """What an answer may echo and nobody else may see; the longer ones first, where one is part of another."""
+    for header in webhook.headers.values():
+        yield from (header, header.rpartition(" ")[2])  # `Bearer <token>`, and the token alone
+    url = urlsplit(webhook.url)
+    yield from (f"{url.path}?{url.query}", url.path, url.query)
+    if webhook.proxy is not None:
+        proxy = urlsplit(webhook.proxy)
+        user, password = unquote(proxy.username or ""), unquote(proxy.password or "")
+        yield from (b64encode(f"{user}:{password}".encode()).decode(), password)
+
+
 def excerpt(text: str, hidden: Iterable[str] = ()) -> str:
     """The beginning of a foreign text on one line, safe to store and to show."""
     for secret in hidden:
@@ -76,5 +93,7 @@ def _reason(status: int) -> Reason | None:
             return Reason.GONE
         case 429:
             return Reason.RATE_LIMITED
+        case 502 | 503 | 504:
+            return Reason.UNAVAILABLE
     by_class = {2: None, 3: Reason.REDIRECT, 4: Reason.REFUSED, 5: Reason.SERVER_ERROR}
     return by_class.get(status // 100, Reason.UNREADABLE)

@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from relay.core.signing import Secret, VerificationError, verify
+from relay.core.signing import VerificationError, Verifier, verify
 
 BODY_BYTES_MAX = 1_048_576
 
 
 def receiver_application(
-    secrets: Sequence[Secret],
+    secrets: Sequence[Verifier],
     *,
     on_event: Callable[[dict[str, Any]], object],
     on_refusal: Callable[[str], object],
@@ -20,7 +20,7 @@ def receiver_application(
 ) -> web.Application:
     """An application that takes CloudEvents by POST on any path: 204 when taken, else 401 or 400 and why.
 
-    `secrets`: one of them must have signed; without any, all is taken as it comes. `on_refusal`: gets the same text.
+    `secrets`: one of them must verify; without any, all is taken as it comes. `on_refusal`: gets the same text.
     """
 
     def refuse(status: int, why: str) -> web.Response:

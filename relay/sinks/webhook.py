@@ -8,7 +8,7 @@ import aiohttp
 
 from relay.core.delivery import Attempt
 from relay.core.events import CloudEvent, structured
-from relay.core.webhook import Webhook, excerpt, judge, request_headers
+from relay.core.webhook import Webhook, excerpt, judge, request_headers, secrets_of
 from relay.network import FAILURES, describe, reason_of
 
 ANSWER_BYTES_MAX = 4_096
@@ -32,7 +32,7 @@ class WebhookSink:
     async def send(self, event: CloudEvent) -> Attempt:
         body = structured(event)
         webhook = self._webhook
-        headers = request_headers(webhook, event.id, body, int(self._system_clock()))
+        headers = request_headers(webhook, event, body, int(self._system_clock()))
         try:
             return await self._post(webhook, headers, body)
         except FAILURES as error:
@@ -50,7 +50,7 @@ class WebhookSink:
                 response.headers,
                 await _beginning(response),
                 now=self._system_clock(),
-                hidden=webhook.headers.values(),
+                hidden=secrets_of(webhook),
             )
 
 

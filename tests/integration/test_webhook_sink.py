@@ -106,7 +106,8 @@ async def answered(status, body=b"", headers=None):
         (400, Reason.REFUSED),
         (410, Reason.GONE),
         (429, Reason.RATE_LIMITED),
-        (503, Reason.SERVER_ERROR),
+        (500, Reason.SERVER_ERROR),
+        (503, Reason.UNAVAILABLE),
     ],
 )
 async def test_an_answer_ends_as_what_it_means(status, reason):

@@ -12,7 +12,7 @@ from relay.app.commands.secret import fresh_secret
 from relay.app.event_line import event_line
 from relay.app.terminal import COLOURS, console, say
 from relay.config.addresses import ListenAddress
-from relay.core.signing import Secret, SecretError
+from relay.core.signing import PUBLIC_KEY_PREFIX, SecretError, Verifier, verifier
 from relay.errors import ConfigError
 from relay.sinks.receive import receiver_application
 
@@ -29,7 +29,7 @@ to send it events, add to `sinks` in config.yaml:
     allow_private: true
     secrets: ["{secret}"]
 """
-GIVEN = "${RELAY_WEBHOOK_SECRET}"
+GIVEN, OTHER_HALF = "${RELAY_WEBHOOK_SECRET}", "whsk_…"
 
 
 def run(*, host: str, port: int, secrets: Sequence[str], as_json: bool, environment_secret: str | None) -> int:
@@ -43,14 +43,20 @@ def run(*, host: str, port: int, secrets: Sequence[str], as_json: bool, environm
         on_refusal=lambda why: say(notices, ("refused", COLOURS["refused"]), f" {why}"),
         system_clock=time.time,
     )
-    # A secret that was given is known to the user, and stays unsaid.
-    process.run_until_signal(_receive(application, host, port, notices, GIVEN if given else fresh))
+    process.run_until_signal(_receive(application, host, port, notices, _shown(given) or fresh))
     return 0
 
 
-def _parsed(text: str) -> Secret:
+def _shown(given: Sequence[str]) -> str | None:
+    """What stands for a secret that was given: it is known to the user, and stays unsaid."""
+    if not given:
+        return None
+    return OTHER_HALF if given[0].startswith(PUBLIC_KEY_PREFIX) else GIVEN
+
+
+def _parsed(text: str) -> Verifier:
     try:
-        return Secret.parse(text)
+        return verifier(text)
     except SecretError as error:
         raise ConfigError(f"--secret: {error}; `relay secret` prints one") from None
 

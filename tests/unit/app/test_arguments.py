@@ -18,6 +18,7 @@ LINES = [
     "simulate --list",
     "receive --secret a --secret b --json",
     "secret",
+    "secret --asymmetric",
 ]
 
 

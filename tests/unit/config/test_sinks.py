@@ -58,6 +58,26 @@ def test_a_signing_secret_of_another_size_is_refused(loaded, size):
         webhook(loaded, secret_bytes=size)
 
 
+def test_private_and_shared_keys_may_be_mixed(loaded):
+    private = f"whsk_{base64.b64encode(bytes(32)).decode()}"
+    secrets = f"'{private}', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'"
+    found = sink(loaded, f"kind: webhook, url: 'https://a.example.com', secrets: [{secrets}]")
+    assert [secret.get_secret_value() for secret in found.secrets] == secrets.replace("'", "").split(", ")
+
+
+@pytest.mark.parametrize("written", ["whsk_AAAA", f"whsk_{base64.b64encode(bytes(64)).decode()}"])
+def test_what_is_no_private_key_is_refused(loaded, written):
+    with pytest.raises(ConfigError, match="or whsk_ and an ed25519 private key in base64"):
+        sink(loaded, f"kind: webhook, url: 'https://a.example.com', secrets: ['{written}']")
+
+
+def test_a_receivers_public_key_is_refused_with_the_right_word(loaded):
+    public = f"whpk_{base64.b64encode(bytes(32)).decode()}"
+    with pytest.raises(ConfigError, match="must be the private key, whsk_…") as caught:
+        sink(loaded, f"kind: webhook, url: 'https://a.example.com', secrets: ['{public}']")
+    assert public not in str(caught.value)
+
+
 def test_plain_http_only_where_it_is_allowed(loaded):
     assert webhook(loaded, "allow_http: true", url="http://a.example.com").url == "http://a.example.com"
     with pytest.raises(ConfigError, match="must be an https URL unless allow_http is true"):

@@ -1,16 +1,29 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import __version__
 from relay.core.delivery import Attempt
-from relay.core.signing import Secret, sign
-from relay.core.webhook import DETAIL_CHARACTERS_MAX, Webhook, excerpt, judge, request_headers
+from relay.core.events import CloudEvent
+from relay.core.signing import Secret, sign, signer
+from relay.core.webhook import DETAIL_CHARACTERS_MAX, Webhook, excerpt, judge, request_headers, secrets_of
 from relay.errors import Reason
 
 SECRETS = (Secret(key=b"a" * 24), Secret(key=b"b" * 24))
 HOOK = Webhook(name="orders", url="https://example.test/hook", secrets=SECRETS)
 BODY = b'{"a":1}'
+EVENT = CloudEvent(
+    id="evt_1",
+    source="https://acme.zendesk.com/api/v2/job_statuses",
+    type="zendesk.job.completed",
+    subject="V3-1",
+    time="2026-02-03T04:05:06.789Z",
+    partitionkey="acme/V3-1",
+    sequence="0000000001",
+    data=b"{}",
+)
 
 
 def answer(status, body=b"", now=1_770_105_600.0, hidden=(), **headers):
@@ -19,7 +32,7 @@ def answer(status, body=b"", now=1_770_105_600.0, hidden=(), **headers):
 
 
 def test_the_headers_of_an_attempt():
-    assert request_headers(HOOK, "evt_1", BODY, 1_614_265_330) == {
+    assert request_headers(HOOK, EVENT, BODY, 1_614_265_330) == {
         "content-type": "application/cloudevents+json",
         "user-agent": f"relay/{__version__}",
         "accept-encoding": "identity",
@@ -29,13 +42,28 @@ def test_the_headers_of_an_attempt():
     }
 
 
+def test_keys_of_both_kinds_sign_side_by_side():
+    private = signer("whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=")
+    hook = Webhook(name="orders", url="https://example.test/hook", secrets=(private, *SECRETS))
+    versions = [one.split(",")[0] for one in request_headers(hook, EVENT, BODY, 1)["webhook-signature"].split(" ")]
+    assert versions == ["v1a", "v1", "v1"]
+
+
+def test_the_trace_of_the_submission_goes_on():
+    """As a header, which is where tracing looks; nobody else's replaces it."""
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    hook = Webhook(name="a", url="https://a.test", headers={"Traceparent": "mine"})
+    assert request_headers(hook, replace(EVENT, traceparent=traceparent), BODY, 1)["traceparent"] == traceparent
+    assert "traceparent" not in request_headers(HOOK, EVENT, BODY, 1)
+
+
 def test_without_a_secret_nothing_is_signed():
-    assert "webhook-signature" not in request_headers(Webhook(name="a", url="https://a.test"), "evt_1", BODY, 1)
+    assert "webhook-signature" not in request_headers(Webhook(name="a", url="https://a.test"), EVENT, BODY, 1)
 
 
 def test_further_headers_are_added_but_replace_none_of_ours():
     own = {"Authorization": "Bearer t", "Webhook-Id": "forged", "CONTENT-TYPE": "text/plain"}
-    sent = request_headers(Webhook(name="a", url="https://a.test", headers=own), "evt_1", BODY, 1)
+    sent = request_headers(Webhook(name="a", url="https://a.test", headers=own), EVENT, BODY, 1)
     assert sent["authorization"] == "Bearer t"
     assert (sent["webhook-id"], sent["content-type"]) == ("evt_1", "application/cloudevents+json")
     assert len({name.lower() for name in sent}) == len(sent)
@@ -64,7 +92,12 @@ def test_any_2xx_is_taken(status):
         (410, Reason.GONE),
         (429, Reason.RATE_LIMITED),
         (500, Reason.SERVER_ERROR),
-        (503, Reason.SERVER_ERROR),
+        (501, Reason.SERVER_ERROR),
+        (502, Reason.UNAVAILABLE),
+        (503, Reason.UNAVAILABLE),
+        (504, Reason.UNAVAILABLE),
+        (505, Reason.SERVER_ERROR),
+        (599, Reason.SERVER_ERROR),
         (101, Reason.UNREADABLE),
         (999, Reason.UNREADABLE),
         (0, Reason.UNREADABLE),
@@ -88,6 +121,18 @@ def test_our_own_headers_that_come_back_are_hidden():
     """Some endpoints answer an error with the request that they got."""
     attempt = answer(400, b'{"authorization":"Bearer t0ps3cret","x":"1"}', hidden=["Bearer t0ps3cret", "1"])
     assert attempt.detail == '400 {"authorization":"***","x":"1"}'
+
+
+def test_no_secret_of_the_endpoint_is_told_when_it_comes_back():
+    hook = Webhook(
+        name="a",
+        url="https://a.test/hooks/T0?token=s3cret",
+        headers={"authorization": "Bearer t0ps3cret"},
+        proxy="http://user:pass%20word@proxy.test:3128",
+    )
+    echo = b"no /hooks/T0?token=s3cret, no /hooks/T0, no t0ps3cret, no Basic dXNlcjpwYXNzIHdvcmQ=, no pass word"
+    assert answer(404, echo, hidden=secrets_of(hook)).detail == "404 no ***, no ***, no ***, no Basic ***, no ***"
+    assert "pass" not in repr(hook)
 
 
 @given(st.integers(0, 999), st.binary(max_size=5_000), st.text())

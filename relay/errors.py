@@ -69,3 +69,11 @@ class LedgerUnusable(LedgerError, ConfigError):  # noqa: N818 - says what it is
 
 class Undecipherable(RelayError):  # noqa: N818 - says what it is
     """Bytes from outside, or from a ledger row, do not hold what they should."""
+
+
+class UnknownSink(RelayError):  # noqa: N818 - says what it is
+    """There is no sink of that name."""
+
+
+class CursorExpired(RelayError):  # noqa: N818 - says what it is
+    """Events after that place may be forgotten by now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from relay.core.record import Backlog
 from relay.errors import Reason
@@ -21,6 +22,34 @@ class AccountStanding:
     trouble: Reason | None = None
     stale_seconds: float = 0.0
     at_risk: int = 0
+
+
+class SinkState(StrEnum):
+    """How deliveries to a sink, or to an endpoint of callbacks, go. PAUSED and DISABLED hold until it is resumed."""
+
+    ACTIVE = "active"
+    THROTTLED = "throttled"  # its receiver asked for time
+    FAILING = "failing"  # it has failed for long, and is tried now and then
+    PAUSED = "paused"  # by a person
+    DISABLED = "disabled"  # its receiver answered 410
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkStanding:
+    """One sink. `kind`: as configured, or `callback`. `since`: when it came into this state; None: from the start.
+
+    `error`: why it is not active, for people, no secret. `pending`, `dead`: deliveries, and since when the oldest
+    pending one is owed.
+    """
+
+    name: str
+    kind: str
+    state: SinkState = SinkState.ACTIVE
+    since: float | None = None
+    error: str | None = None
+    pending: int = 0
+    dead: int = 0
+    oldest_pending_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

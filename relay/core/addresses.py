@@ -1,9 +1,10 @@
 """Which network addresses a webhook may reach (protection against server-side request forgery).
 
 Decided on the address that is about to be connected to, never on a name: a name may change its mind between a check and
-the connection.
+the connection. Only where a proxy looks names up can no more be judged than the name: see `name_refusal`.
 """
 
+import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
@@ -29,9 +30,39 @@ _METADATA = frozenset(
         "168.63.129.16",  # Azure
         "192.0.0.192",  # Oracle
         "fd00:ec2::254",  # Amazon
+        "fd00:ec2::23",  # Amazon, for pods
         "fd20:ce::254",  # Google
     )
 )
+
+# Not for the public, although some versions of Python's `is_global` say so of some of them.
+_SPECIAL = tuple(
+    ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments
+        "192.88.99.0/24",  # relays of 6to4
+        "2001::/23",  # protocol assignments, Teredo among them
+        "3fff::/20",  # documentation
+    )
+)
+
+# Names that no public name server answers: RFC 6761, 6762 (appendix G), 8375, and what ICANN keeps for private use.
+_PRIVATE_NAMES = (
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "home.arpa",
+)
+_METADATA_NAMES = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+)
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def refusal(address: str, *, allow_private: bool) -> str | None:
@@ -56,6 +87,22 @@ def refusal(address: str, *, allow_private: bool) -> str | None:
     return None if _is_global(target) else "not a global address"
 
 
+def name_refusal(host: str, *, allow_private: bool) -> str | None:
+    """Why a proxy must not be asked for this host, or None where it may; as far as it can be told without a look-up.
+
+    `host`: of a URL, in ASCII, without brackets. Literal addresses are judged as by `refusal`; private names as private
+    addresses. What a public name leads to is seen by the proxy alone.
+    """
+    name = host.lower().rstrip(".")
+    if ":" in name or _NUMBER.fullmatch(name.rpartition(".")[2]):
+        return refusal(name, allow_private=allow_private)  # all that some resolver may take for an address
+    if name in _METADATA_NAMES:
+        return "a metadata name"
+    if "." not in name or name.endswith(tuple(f".{private}" for private in _PRIVATE_NAMES)):
+        return None if allow_private and name else "a private name"
+    return None
+
+
 def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address that packets to this IPv6 address end up at: mapped, NAT64 or 6to4."""
     if isinstance(address, IPv4Address):
@@ -66,5 +113,7 @@ def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    if any(address in network for network in _SPECIAL):
+        return False
     # Python calls deprecated and unassigned parts of IPv6 global: IPv4-compatible, site-local.
     return address.is_global and (isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST_V6)

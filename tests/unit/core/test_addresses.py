@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.addresses import refusal
+from relay.core.addresses import name_refusal, refusal
 
 GLOBAL = [
     "93.184.216.34",
@@ -50,6 +50,7 @@ NEVER = [
     # metadata elsewhere
     "fd00:ec2::254",
     "fd00:ec2::254%eth0",
+    "fd00:ec2::23",
     "fd20:ce::254",
     "100.100.100.200",
     "::ffff:100.100.100.200",
@@ -71,7 +72,13 @@ NEVER = [
     "240.0.0.1",
     "192.0.2.1",
     "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "192.0.0.8",
+    "192.88.99.1",
     "2001:db8::1",
+    "3fff::1",
+    "2001:20::1",
     # IPv4 hidden in ways that are not unwrapped
     "::127.0.0.1",
     "::ffff:0:127.0.0.1",
@@ -109,6 +116,51 @@ def test_a_private_address_may_be_reached_only_where_this_is_allowed(address):
 def test_some_addresses_are_never_reached(address):
     assert refusal(address, allow_private=False)
     assert refusal(address, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["orders.example.com", "ORDERS.example.com.", "xn--e1afmkfd.xn--p1ai", "1.1.1.1", "a.b1"]
+)
+def test_a_proxy_may_be_asked_for_a_public_name(host):
+    assert name_refusal(host, allow_private=False) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(address for address in PRIVATE if "%" not in address),
+        "localhost",
+        "LOCALHOST.",
+        "orders.localhost",
+        "orders",
+        "orders.svc.cluster.local",
+        "db.internal",
+        "nas.lan",
+        "router.home.arpa",
+    ],
+)
+def test_a_proxy_is_asked_for_a_private_name_only_where_this_is_allowed(host):
+    assert name_refusal(host, allow_private=False)
+    assert name_refusal(host, allow_private=True) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(host for host in NEVER if host[-1:].isdigit() and host.isascii() and "[" not in host),
+        "",
+        ".",
+        "127.1.",
+        "0X7F.1",
+        "example.0x",
+        "metadata.google.internal.",
+        "METADATA",
+    ],
+)
+def test_for_some_hosts_a_proxy_is_never_asked(host):
+    """Above all not for an address in a notation that the proxy may read and we do not."""
+    assert name_refusal(host, allow_private=False)
+    assert name_refusal(host, allow_private=True)
 
 
 @given(st.ip_addresses(v=4))

@@ -36,6 +36,13 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+class CallbackSinks(Protocol):
+    """Who delivers to the receivers that submitters name."""
+
+    def sink_for(self, url: str) -> Sink | None:
+        """None: the configuration does not allow this url (any more). Called for each delivery; nobody closes it."""
+
+
 class Recorder(Protocol):
     async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
 
@@ -115,12 +122,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """A sink and what it wants. `concurrency`: attempts at once."""
+    """A sink and what it wants. `kind`: as configured. `concurrency`: attempts at once. `rate_per_second`: None: any."""
 
     subscription: Subscription
     sink: Sink
     schedule: Schedule
     concurrency: int
+    kind: str = "webhook"
+    rate_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

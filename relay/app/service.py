@@ -76,8 +76,13 @@ async def running(
             accounts=[parts.account(section, session) for section in config.accounts],
             subscribers=subscribers,
             settings=parts.settings(config),
-            surroundings=Surroundings(clock=clock, metrics=metrics, log=log, beat=health.beat),
-            random=Random(),  # noqa: S311 - jitter
+            surroundings=Surroundings(
+                clock=clock,
+                random=Random(),  # noqa: S311 - jitter
+                metrics=metrics,
+                log=log,
+                beat=health.beat,
+            ),
         )
         gate = Gate(Bounds())
         access = parts.access(config)

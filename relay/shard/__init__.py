@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
-from random import Random
 
 from relay.core.callbacks import CallbacksFull
 from relay.core.delivery import Delivery, DeliveryState
@@ -20,8 +19,9 @@ from relay.shard.courier import Courier
 from relay.shard.intents import End, Track, Untrack
 from relay.shard.live import Live
 from relay.shard.poller import Poller
-from relay.shard.ports import Account, Polling, Record, Settings, Subscriber, Surroundings
+from relay.shard.ports import Account, CallbackSinks, Polling, Record, Settings, Subscriber, Surroundings
 from relay.shard.post import Post
+from relay.shard.sinks import Sinks
 from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000
@@ -44,9 +44,9 @@ class Shard:
         record: Record,
         accounts: Sequence[Account],
         subscribers: Sequence[Subscriber],
+        callbacks: CallbackSinks | None = None,
         settings: Settings,
         surroundings: Surroundings,
-        random: Random,
     ) -> None:
         self._record = record
         self._settings = settings
@@ -65,8 +65,9 @@ class Shard:
             surroundings=surroundings,
         )
         self.poller = Poller(
-            accounts=accounts, writer=self._writer, settings=settings, surroundings=surroundings, random=random
+            accounts=accounts, writer=self._writer, settings=settings, surroundings=surroundings, random=surroundings.random
         )
+        self.sinks = Sinks(subscribers=subscribers, callbacks=callbacks, record=record)
         # Shared with the couriers. An account that is removed stays: what its events owe must not change.
         self._sources = {account.name: account.source for account in accounts}
         self._couriers = {
@@ -76,7 +77,7 @@ class Shard:
                 outbox=record,
                 writer=self._writer,
                 surroundings=surroundings,
-                random=random,
+                random=surroundings.random,
             )
             for subscriber in subscribers
         }

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Protocol
 
 from relay.core.delivery import Attempt, Delivery, Schedule, Subscription
@@ -122,7 +123,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """A sink and what it wants. `kind`: as configured. `concurrency`: attempts at once. `rate_per_second`: None: any."""
+    """A sink and what it wants. `kind`: as configured. `concurrency`: attempts at once.
+
+    `rate_per_second`: of attempts; None: as fast as it takes them.
+    """
 
     subscription: Subscription
     sink: Sink
@@ -144,9 +148,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every loop of the shard is handed."""
+    """What every loop of the shard is handed. `random`: for jitter."""
 
     clock: Clock
+    random: Random
     metrics: Metrics
     log: Log
     beat: Heartbeat

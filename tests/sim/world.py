@@ -214,8 +214,9 @@ class World:
             ],
             subscribers=[self._subscriber("all", frozenset(EventType)), self._subscriber("final", None)],
             settings=Settings(rules=Rules(), polling=self.polling),
-            surroundings=Surroundings(clock=self.clock, metrics=_Silent(), log=self.log, beat=lambda _: None),
-            random=self.random,
+            surroundings=Surroundings(
+                clock=self.clock, random=self.random, metrics=_Silent(), log=self.log, beat=lambda _: None
+            ),
         )
 
     def _subscriber(self, name: str, types: frozenset[EventType] | None) -> Subscriber:

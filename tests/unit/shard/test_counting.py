@@ -51,8 +51,9 @@ async def shard(metrics):
         accounts=[],
         subscribers=[],
         settings=Settings(rules=Rules(), polling=Polling()),
-        surroundings=Surroundings(clock=RealClock(), metrics=metrics, log=Silent(), beat=lambda _: None),
-        random=Random(1),
+        surroundings=Surroundings(
+            clock=RealClock(), random=Random(1), metrics=metrics, log=Silent(), beat=lambda _: None
+        ),
     )
     await shard.load()
     running = asyncio.create_task(shard.run())

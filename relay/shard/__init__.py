@@ -65,7 +65,11 @@ class Shard:
             surroundings=surroundings,
         )
         self.poller = Poller(
-            accounts=accounts, writer=self._writer, settings=settings, surroundings=surroundings, random=surroundings.random
+            accounts=accounts,
+            writer=self._writer,
+            settings=settings,
+            surroundings=surroundings,
+            random=surroundings.random,
         )
         self.sinks = Sinks(subscribers=subscribers, callbacks=callbacks, record=record)
         # Shared with the couriers. An account that is removed stays: what its events owe must not change.

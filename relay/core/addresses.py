@@ -63,6 +63,7 @@ _METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
 )
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
+_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 def refusal(address: str, *, allow_private: bool) -> str | None:
@@ -94,13 +95,23 @@ def name_refusal(host: str, *, allow_private: bool) -> str | None:
     addresses. What a public name leads to is seen by the proxy alone.
     """
     name = host.lower().rstrip(".")
-    if ":" in name or _NUMBER.fullmatch(name.rpartition(".")[2]):
-        return refusal(name, allow_private=allow_private)  # all that some resolver may take for an address
+    if is_address_like(name):
+        return refusal(name, allow_private=allow_private)
+    if not _NAME.fullmatch(name):
+        return "not a host name"
     if name in _METADATA_NAMES:
         return "a metadata name"
     if "." not in name or name.endswith(tuple(f".{private}" for private in _PRIVATE_NAMES)):
-        return None if allow_private and name else "a private name"
+        return None if allow_private else "a private name"
     return None
+
+
+def is_address_like(host: str) -> bool:
+    """Whether some resolver may take this host for an address: `127.1` and `0x7f.1` are spellings of one.
+
+    `host`: in lower case, without brackets and without a dot at its end.
+    """
+    return ":" in host or _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

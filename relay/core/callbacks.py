@@ -35,7 +35,7 @@ def sink_of(url: str) -> str:
     `url`: absolute, http or https, as the intake has checked.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = (parts.hostname or "").removesuffix(".")
     shown = f"[{host}]" if ":" in host else host
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     return f"{CALLBACK}:{parts.scheme}://{shown}:{port}#{blake2b(url.encode(), digest_size=8).hexdigest()}"

@@ -18,6 +18,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from relay.core.allowlist import Allowlist, NotAllowed
+from relay.core.callbacks import CallbacksFull
 from relay.core.job import EMPTY_METADATA, TrackRequest, trim
 from relay.intake.decoding import decode
 from relay.intake.problems import Code, Fault, Problem, Refused, invalid
@@ -26,6 +28,7 @@ from relay.intake.validation import faults
 JOBS_MAX = 1000
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16 * 1024
+EACH = "/jobs/{}"  # JSON Pointer to an item of several
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 Url = Annotated[str, StringConstraints(max_length=2048)]
@@ -43,7 +46,10 @@ class Submission(TypedDict, total=False):
         Metadata | None,
         Field(description="Comes back in every event of the job: at most 50 keys, and 16 KiB as JSON."),
     ]
-    callback_url: Annotated[Url | None, Field(description="Not available yet: answered with callback_not_allowed.")]
+    callback_url: Annotated[
+        Url | None,
+        Field(description="Who shall hear how the job ended, too; where its host is allowed. At most 16 for one job."),
+    ]
 
 
 @with_config(ConfigDict(strict=True, extra="forbid"))
@@ -85,21 +91,18 @@ MANY_NAMES = tuple(get_type_hints(Many))
 Resolve = Callable[[str | None, str | None], str]
 
 
-def parse(raw: bytes, *, resolve: Resolve, traceparent: str | None = None) -> list[TrackRequest]:
+def parse(raw: bytes, *, resolve: Resolve, callbacks: Allowlist, traceparent: str | None = None) -> list[TrackRequest]:
     """The jobs of a body, in its order. `resolve`: from account and url to the account's name; raises Refused.
 
     Raises Problem: 400 when it is not JSON, 422 with every bad item when any is bad.
     """
     body = decode(raw)
-    if isinstance(body, dict) and "jobs" in body:
-        items, prefix = _many(body), "/jobs/{}"
-    else:
-        items, prefix = [body], ""
+    items, prefix = (_many(body), EACH) if _is_many(body) else ([body], "")
     requests: list[TrackRequest] = []
     found: list[Fault] = []
     for index, item in enumerate(items):
         try:
-            requests.append(_request(item, resolve, traceparent))
+            requests.append(_request(item, resolve, callbacks, traceparent))
         except ValidationError as error:
             found.extend(faults(error, ITEM_NAMES, index, prefix.format(index)))
         except Refused as refused:
@@ -108,6 +111,26 @@ def parse(raw: bytes, *, resolve: Resolve, traceparent: str | None = None) -> li
     if found:
         raise invalid(found)
     return requests
+
+
+def too_many_callbacks(raw: bytes, full: CallbacksFull) -> Problem:
+    """What to say about a body that was parsed, when some of its items name a callback too many."""
+    prefix = EACH if _is_many(decode(raw)) else ""
+    return invalid(
+        [
+            Fault(
+                index=index,
+                pointer=f"{prefix.format(index)}/callback_url",
+                code=Code.CALLBACK_NOT_ALLOWED,
+                detail=f"callback_url: {full}, and this one has them",
+            )
+            for index in full.indexes
+        ]
+    )
+
+
+def _is_many(body: object) -> bool:
+    return isinstance(body, dict) and "jobs" in body
 
 
 def _many(body: dict[str, Any]) -> Sequence[Any]:
@@ -124,7 +147,12 @@ def _too_many(count: int) -> Problem:
     return invalid([Fault(index=None, pointer="/jobs", code=Code.TOO_MANY_JOBS, detail=detail)])
 
 
-def _request(item: Any, resolve: Resolve, traceparent: str | None) -> TrackRequest:  # noqa: ANN401 - JSON
+def _request(
+    item: Any,  # noqa: ANN401 - JSON
+    resolve: Resolve,
+    callbacks: Allowlist,
+    traceparent: str | None,
+) -> TrackRequest:
     """Raises ValidationError or Refused. Called a thousand times for one body, hence the validators themselves."""
     submission: Submission
     if isinstance(item, dict) and "job_status" in item:
@@ -134,16 +162,24 @@ def _request(item: Any, resolve: Resolve, traceparent: str | None) -> TrackReque
     else:
         submission = by_id = CHECK_ITEM(item)
         job_id, url = by_id["id"], None
-    if submission.get("callback_url") is not None:
-        detail = "this relay does not allow callbacks; its configured sinks receive the events"
-        raise Refused(Code.CALLBACK_NOT_ALLOWED, "/callback_url", detail)
+    callback_url = submission.get("callback_url")
+    if callback_url is not None:
+        _check(callback_url, callbacks)
     metadata = submission.get("metadata")
     return TrackRequest(
         account=resolve(submission.get("account"), url),
         id=job_id,
         metadata=_encoded(metadata) if metadata else EMPTY_METADATA,
         traceparent=traceparent,
+        callback_url=callback_url,
     )
+
+
+def _check(callback_url: str, callbacks: Allowlist) -> None:
+    try:
+        callbacks.allowed(callback_url)
+    except NotAllowed as refusal:
+        raise Refused(Code.CALLBACK_NOT_ALLOWED, "/callback_url", f"callback_url: {refusal}") from None
 
 
 def _encoded(metadata: dict[str, Any]) -> bytes:

@@ -1,11 +1,13 @@
 """The calls about jobs: authorise, read the request, ask the owner of the jobs, answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import hdrs, web
 
+from relay.core.allowlist import Allowlist
+from relay.core.callbacks import CallbacksFull
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView
 from relay.intake import Jobs, Observer, bodies, queries, views
@@ -22,10 +24,13 @@ SOURCE = "http"
 
 @dataclass(slots=True, kw_only=True)
 class Access:
-    """Who may call, and for which accounts. All calls share it; its parts are replaced when configured anew."""
+    """Who may call, for which accounts, and whom they may have called back. All calls share it; its parts are replaced
+    when configured anew.
+    """
 
     keyring: Keyring
     directory: Directory
+    callbacks: Allowlist = field(default_factory=Allowlist)
 
     def caller(self, request: web.Request, scope: Scope) -> Caller:
         """Raises Problem 401 or 403."""
@@ -53,18 +58,31 @@ class JobCalls:
         with Submission(self._gate) as submission:
             raw = await body_of(request, submission, self._gate.bounds)
             wanted = self._parse(raw, caller, traceparent_of(request))
-            created = await self._jobs.track(wanted)
+            created = await self._track(wanted, raw)
         self._count(created)
         self._observer.intake_ack(self._monotonic() - started)
         return web.Response(status=202, body=bodies.submitted(wanted, created), headers=JSON)
 
     def _parse(self, raw: bytes, caller: Caller, traceparent: str | None) -> Sequence[TrackRequest]:
+        resolve = partial(self._access.directory.resolve, caller)
         try:
-            return bodies.parse(raw, resolve=partial(self._access.directory.resolve, caller), traceparent=traceparent)
+            return bodies.parse(raw, resolve=resolve, callbacks=self._access.callbacks, traceparent=traceparent)
         except Problem as problem:
-            bad = {fault.index for fault in problem.faults}
-            self._observer.intake_jobs(SOURCE, "refused", max(1, len(bad)))
+            self._count_refused(problem)
             raise
+
+    async def _track(self, wanted: Sequence[TrackRequest], raw: bytes) -> Sequence[bool]:
+        """`raw`: the body that holds what is wanted."""
+        try:
+            return await self._jobs.track(wanted)
+        except CallbacksFull as full:
+            problem = bodies.too_many_callbacks(raw, full)
+            self._count_refused(problem)
+            raise problem from None
+
+    def _count_refused(self, problem: Problem) -> None:
+        bad = {fault.index for fault in problem.faults}
+        self._observer.intake_jobs(SOURCE, "refused", max(1, len(bad)))
 
     def _count(self, created: Sequence[bool]) -> None:
         new = sum(created)

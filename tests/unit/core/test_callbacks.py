@@ -18,6 +18,7 @@ def delivery_to(url):
         ("http://hooks.example.com/", "http://hooks.example.com:80"),
         ("http://hooks.example.com:8080/a", "http://hooks.example.com:8080"),
         ("https://HOOKS.example.com/", "https://hooks.example.com:443"),
+        ("https://hooks.example.com.", "https://hooks.example.com:443"),
         ("https://[2001:db8::1]/", "https://[2001:db8::1]:443"),
     ],
 )

@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.core.allowlist import AllowedHost, Allowlist
+from relay.core.callbacks import CallbacksFull
 from relay.core.job import TrackRequest
-from relay.intake.bodies import ITEM, JOBS_MAX, METADATA_BYTES_MAX, REPLY, parse, submitted
+from relay.intake.bodies import ITEM, JOBS_MAX, METADATA_BYTES_MAX, REPLY, parse, submitted, too_many_callbacks
 from relay.intake.problems import Code, Problem, Refused
 
 ZENDESKS_REPLY = {
@@ -19,6 +21,7 @@ ZENDESKS_REPLY = {
         "results": None,
     }
 }
+CALLBACKS = Allowlist([AllowedHost(pattern="*.acme.com")])
 
 
 def resolve(account, url):
@@ -28,7 +31,7 @@ def resolve(account, url):
 
 
 def parsed(body, **options):
-    return parse(orjson.dumps(body), resolve=resolve, **options)
+    return parse(orjson.dumps(body), resolve=resolve, callbacks=CALLBACKS, **options)
 
 
 def refused(body):
@@ -111,6 +114,7 @@ def test_any_other_id_is_refused_in_every_form(id_):
         ({"job_status": {"id": "a", "url": "x" * 2049}}, "/job_status/url"),
         ({"id": "a", "account": 7}, "/account"),
         ({"id": "a", "callback_url": 7}, "/callback_url"),
+        ({"id": "a", "callback_url": f"https://a.acme.com/{'x' * 2048}"}, "/callback_url"),
         ({"id": "a", "metadata": []}, "/metadata"),
         ({"id": "a", "metadata": "text"}, "/metadata"),
         ({"id": "a", "metadata": {str(n): n for n in range(51)}}, "/metadata"),
@@ -135,10 +139,28 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     assert "allowed: account, metadata, callback_url, id, job_status" in refused({"id": "a", "zzz": 1}).detail
 
 
-def test_callbacks_are_not_allowed_yet():
-    problem = refused({"jobs": [{"id": "a", "callback_url": "https://receiver.test/"}]})
+def test_a_callback_whose_host_is_allowed_is_taken_as_it_is_written():
+    (request,) = parsed({**ZENDESKS_REPLY, "callback_url": "https://Hooks.acme.com?job=%201"})
+    assert request.callback_url == "https://Hooks.acme.com?job=%201"
+
+
+def test_a_callback_that_is_not_allowed_is_told_with_what_is():
+    problem = refused({"jobs": [{"id": "a"}, {"id": "a", "callback_url": "https://evil.com/?token=hush"}]})
     assert problem.code is Code.CALLBACK_NOT_ALLOWED
-    assert [fault.pointer for fault in problem.faults] == ["/jobs/0/callback_url"]
+    assert [fault.pointer for fault in problem.faults] == ["/jobs/1/callback_url"]
+    assert (
+        problem.detail == "callback_url: callbacks to the host evil.com are not allowed; allowed are: *.acme.com"
+    )
+
+
+@pytest.mark.parametrize("form", ["one", "many"])
+def test_a_callback_beyond_what_a_job_may_have_is_told_at_its_place(form):
+    item = {"id": "a", "callback_url": "https://hooks.acme.com/17"}
+    body, pointer = (item, "") if form == "one" else ({"jobs": [item]}, "/jobs/0")
+    problem = too_many_callbacks(orjson.dumps(body), CallbacksFull([0]))
+    assert (problem.status, problem.code) == (422, Code.CALLBACK_NOT_ALLOWED)
+    assert [(fault.index, fault.pointer) for fault in problem.faults] == [(0, f"{pointer}/callback_url")]
+    assert "at most 16 callbacks" in problem.detail
 
 
 def test_every_bad_item_is_listed_whatever_is_wrong_with_it():
@@ -180,7 +202,7 @@ JSON = st.recursive(
 def understood(raw):
     """The requests, or the problem as it is rendered."""
     try:
-        return parse(raw, resolve=resolve), None
+        return parse(raw, resolve=resolve, callbacks=CALLBACKS), None
     except Problem as problem:
         return [], orjson.loads(problem.document())
 

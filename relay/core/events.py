@@ -46,6 +46,11 @@ def source_of(base_url: str) -> str:
     return f"{base_url.rstrip('/')}/api/v2/job_statuses"
 
 
+def source_of_stranger(account: str) -> str:
+    """The `source` where the account is not configured any more, and nobody knows where it lived."""
+    return f"urn:zendesk-job-relay:account:{account}"
+
+
 def event_id(job: Job, event: Event) -> str:
     """The event's id: the same for every retry and republish, different for every incarnation of the job.
 

@@ -16,6 +16,7 @@ from relay.core.standing import AccountStanding
 from relay.core.watch import Watch
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.courier import Courier
+from relay.shard.feed import Feed
 from relay.shard.intents import End, Track, Untrack
 from relay.shard.live import Live
 from relay.shard.poller import Poller
@@ -74,6 +75,7 @@ class Shard:
         self.sinks = Sinks(subscribers=subscribers, callbacks=callbacks, record=record)
         # Shared with the couriers. An account that is removed stays: what its events owe must not change.
         self._sources = {account.name: account.source for account in accounts}
+        self.feed = Feed(recorded=record, sources=self._sources)
         self._couriers = {
             subscriber.subscription.sink: Courier(
                 subscriber=subscriber,
@@ -92,7 +94,9 @@ class Shard:
         while page := await self._record.live(rows[-1][0] if rows else None, LOAD_PAGE):
             rows.extend(page)
         self.live.load(rows)
-        self._writer.resume((await self._record.positions()).newest)
+        newest = (await self._record.positions()).newest
+        self._writer.resume(newest)
+        self.feed.resume(newest)
         self.poller.resume(await self._record.marks())
         for account in self.live.accounts():
             self.poller.add(self.live.of(account))
@@ -228,6 +232,7 @@ class Shard:
 
     def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
         """The commit is durable: let memory, counters and everybody who waits know."""
+        self.feed.publish(jobs)
         self.poller.add([self.live.add(job) for job in jobs if not self._publish_change(job) and not job.terminal])
         for row in deliveries:
             watch = self.live.get(row.job_key)

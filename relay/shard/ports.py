@@ -10,7 +10,7 @@ from relay.core.events import CloudEvent
 from relay.core.job import Cursor, Job, JobKey
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
-from relay.core.record import Batch, Positions, Retention
+from relay.core.record import Batch, EventFilter, EventPage, Positions, Retention
 from relay.core.tokens import Grant, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 
@@ -65,6 +65,10 @@ class Record(Recorder, Protocol):
     async def next_due(self, sink: str, after: float) -> float | None: ...
 
     async def marks(self) -> Mapping[str, bytes]: ...
+
+    async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage: ...
+
+    async def position_before(self, moment: float) -> int: ...
 
     async def positions(self) -> Positions: ...
 

@@ -43,7 +43,7 @@ def sink_of(url: str) -> str:
 
 def subscription_of(callback: Callback) -> Subscription:
     """A callback hears how the job ended, whatever the outcome."""
-    return Subscription(sink=sink_of(callback.url))
+    return Subscription(sink=sink_of(callback.url), resumable=False)
 
 
 def find(job: Job, sink: str) -> Callback | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import NamedTuple
 
 from relay.core.events import TERMINAL_TYPES
@@ -21,6 +22,7 @@ from relay.errors import Reason
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 JITTER = 0.1  # a wait may be this much longer than stated, so that what failed together does not return together
 RETRY_AFTER_SECONDS_MAX = 3_600.0  # a receiver may not put us off for longer at a time
+PUT_BACK_SECONDS_MAX = 5.0  # after an attempt that does not count, so that another delivery is tried before
 ATTEMPT_SECONDS_MAX = 60.0  # what an attempt may take, when the age of a delivery is judged
 ERROR_CHARACTERS_MAX = 200
 
@@ -88,15 +90,25 @@ class Attempt:
     detail: str | None = None
     retry_after_seconds: float | None = None
 
+    @property
+    def error(self) -> str | None:
+        if self.reason is None:
+            return None
+        return ": ".join(filter(None, (self.reason, self.detail)))[:ERROR_CHARACTERS_MAX]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What one sink wants to hear. `accounts`: glob patterns. `outcomes`: of terminal events; None: all."""
+    """What one sink wants to hear. `accounts`: glob patterns. `outcomes`: of terminal events; None: all.
+
+    `resumable`: if its receiver is gone (410), deliveries wait until somebody resumes it; otherwise they are dead.
+    """
 
     sink: str
     types: frozenset[EventType] = TERMINAL_TYPES
     outcomes: frozenset[Outcome] | None = None
     accounts: tuple[str, ...] = ("*",)
+    resumable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +121,36 @@ class Schedule:
     def age_seconds_max(self) -> float:
         """The longest that all attempts can take one after another. What is older was held up by something else."""
         return sum(self.retry_seconds) * (1 + JITTER) + len(self.retry_seconds) * ATTEMPT_SECONDS_MAX
+
+
+class Verdict(StrEnum):
+    """What an attempt means for its delivery."""
+
+    DELIVERED = "delivered"
+    GONE = "gone"  # for good: its receiver is gone, and nobody could bring it back
+    HELD = "held"  # until somebody resumes the sink
+    PUT_BACK = "put_back"  # behind what else is due; the attempt does not count
+    FAILED = "failed"  # again after the schedule's next wait
+
+
+COUNTING = frozenset({Verdict.DELIVERED, Verdict.GONE, Verdict.FAILED})
+CLOSING = MappingProxyType({Verdict.DELIVERED: DeliveryState.DELIVERED, Verdict.GONE: DeliveryState.DEAD})
+
+
+def verdict(attempt: Attempt, *, resumable: bool = True, probe: bool = False) -> Verdict:
+    """`resumable`: see Subscription. `probe`: see `settle`."""
+    if attempt.reason is None:
+        return Verdict.DELIVERED
+    if attempt.reason is Reason.GONE:
+        return Verdict.HELD if resumable else Verdict.GONE
+    return Verdict.PUT_BACK if probe or asks_for_time(attempt) else Verdict.FAILED
+
+
+def asks_for_time(attempt: Attempt) -> bool:
+    """The receiver is well but cannot take more, and says so by 429, or by telling when it will be able again."""
+    return attempt.reason is Reason.RATE_LIMITED or (
+        attempt.reason is Reason.UNAVAILABLE and attempt.retry_after_seconds is not None
+    )
 
 
 def wants(subscription: Subscription, job: Job, event: Event) -> bool:
@@ -132,7 +174,7 @@ def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Eve
 
 
 def owed(delivery: Delivery, job: Job, subscription: Subscription) -> Event | None:
-    """What to send for a PENDING row: the event it names, or the one that has taken its place.
+    """What to send for the row: the event it names, or the one that has taken its place.
 
     None: the subscription has changed since, and nothing is wanted any more; `owe` closes such a row.
     """
@@ -171,29 +213,64 @@ def settle(  # noqa: PLR0913 - the row, what was tried, and all that decides
     now: float,
     schedule: Schedule,
     jitter: float,
+    probe: bool = False,
 ) -> Delivery:
     """The row after an attempt to send the event of `attempted_sequence`. `jitter`: random, 0 ≤ jitter < 1.
 
     `delivery` and `job` are the newest: if they moved on to the terminal event meanwhile, the attempt was about
-    something that is no longer owed and changes nothing.
+    something that is no longer owed and changes nothing. `probe`: it was made to see whether an endpoint still fails.
     """
     if delivery.state is not DeliveryState.PENDING:
         return delivery
     current = owed(delivery, job, subscription)
     if current is not None and current.type in TERMINAL_TYPES and current.sequence != attempted_sequence:
         return delivery if delivery.sequence == current.sequence else _restart(delivery, current, now)
-    tried = replace(delivery, sequence=attempted_sequence, attempts=delivery.attempts + 1, error=_error(attempt))
-    if attempt.reason is None:
-        return _close(tried, DeliveryState.DELIVERED, job, subscription, now)
-    if tried.attempts >= len(schedule.retry_seconds) or now - tried.since > schedule.age_seconds_max:
+    meaning = verdict(attempt, resumable=subscription.resumable, probe=probe)
+    counted = delivery.attempts + (meaning in COUNTING)
+    tried = replace(delivery, sequence=attempted_sequence, attempts=counted, error=attempt.error)
+    if meaning in CLOSING:
+        return _close(tried, CLOSING[meaning], job, subscription, now)
+    if meaning is Verdict.FAILED and counted >= len(schedule.retry_seconds):
         return _close(tried, DeliveryState.DEAD, job, subscription, now)
-    wait = max(schedule.retry_seconds[tried.attempts], min(attempt.retry_after_seconds or 0.0, RETRY_AFTER_SECONDS_MAX))
-    # The row may name newer progress by now; it keeps its place in the back-off.
+    if meaning is not Verdict.HELD and too_old(tried, schedule, now):
+        return _close(tried, DeliveryState.DEAD, job, subscription, now)
+    wait = _wait_seconds(meaning, attempt, delivery.attempts, schedule)
     return replace(
         tried,
+        # The row may name newer progress by now; it keeps its place in the back-off.
         sequence=attempted_sequence if current is None else current.sequence,
         due_at=now + wait * (1 + JITTER * jitter),
     )
+
+
+def too_old(delivery: Delivery, schedule: Schedule, now: float) -> bool:
+    """Owed for longer than all of the schedule's attempts can take."""
+    return now - delivery.since > schedule.age_seconds_max
+
+
+def overage(delivery: Delivery, job: Job, subscription: Subscription, *, schedule: Schedule, now: float) -> Delivery:
+    """A PENDING row of an endpoint that stands still: given up when it is too old. Otherwise it stays as it is."""
+    if delivery.state is not DeliveryState.PENDING or not too_old(delivery, schedule, now):
+        return delivery
+    return give_up(delivery, job, subscription, delivery.error or "held up until it was too old", now)
+
+
+def give_up(delivery: Delivery, job: Job, subscription: Subscription, error: str, now: float) -> Delivery:
+    """The event that the row names will not be delivered. `error`: why, for people."""
+    return _close(replace(delivery, error=error), DeliveryState.DEAD, job, subscription, now)
+
+
+def revive(delivery: Delivery, job: Job, subscription: Subscription, now: float) -> Delivery | None:
+    """A person asks for it: what waits is due at once, what is dead or delivered is owed again, with all attempts.
+
+    None: there is nothing that the sink would get.
+    """
+    event = owed(delivery, job, subscription)
+    if event is None:
+        return None
+    if delivery.state is DeliveryState.PENDING:
+        return replace(delivery, due_at=now)
+    return _restart(delivery, event, now)
 
 
 def _first(job: Job, event: Event, subscription: Subscription, now: float) -> Delivery:
@@ -222,15 +299,18 @@ def _restart(delivery: Delivery, event: Event, now: float) -> Delivery:
     )
 
 
+def _wait_seconds(meaning: Verdict, attempt: Attempt, failed: int, schedule: Schedule) -> float:
+    """Before the next attempt of a row that had `failed` attempts before this one."""
+    if meaning is Verdict.HELD:
+        return 0.0
+    following = schedule.retry_seconds[min(failed + 1, len(schedule.retry_seconds) - 1)]
+    own = min(following, PUT_BACK_SECONDS_MAX) if meaning is Verdict.PUT_BACK else following
+    return max(own, min(attempt.retry_after_seconds or 0.0, RETRY_AFTER_SECONDS_MAX))
+
+
 def _close(delivery: Delivery, state: DeliveryState, job: Job, subscription: Subscription, now: float) -> Delivery:
     """Done with the event that the row names, well or badly: on to the next, if there is one."""
     following = next_event(job, delivery.sequence, subscription)
     if following is not None:
         return _restart(delivery, following, now)
     return replace(delivery, state=state, settled_at=now)
-
-
-def _error(attempt: Attempt) -> str | None:
-    if attempt.reason is None:
-        return None
-    return ": ".join(filter(None, (attempt.reason, attempt.detail)))[:ERROR_CHARACTERS_MAX]

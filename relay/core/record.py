@@ -88,7 +88,10 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """`newest`: of all events ever recorded, 0 before the first. `forgotten`: the newest that went with its job."""
+    """`newest`: of all events ever recorded, 0 before the first; no position is given twice.
+
+    `forgotten`: of the newest event that went with its job, deleted jobs aside, which nobody is to hear of.
+    """
 
     newest: int = 0
     forgotten: int = 0

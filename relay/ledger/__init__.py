@@ -68,12 +68,16 @@ class Ledger(Protocol):
     async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
         """At most `limit` events at positions beyond `after`.
 
-        Left out are events of deleted jobs, and progress in whose place the job's row holds newer progress.
+        Left out are events of deleted jobs, progress in whose place the job's row holds newer progress, and all up to
+        the position that is forgotten: a reader beyond it has missed nothing.
         A page may be empty although there is more: one call looks at a bounded number of rows.
         """
 
     async def position_before(self, moment: float) -> int:
-        """A position, as high as can be told cheaply, beyond which all events lie that were detected since then."""
+        """A position, as high as can be told cheaply, beyond which all events lie that were detected since then.
+
+        At least the one that is forgotten.
+        """
 
     async def positions(self) -> Positions: ...
 

@@ -27,7 +27,7 @@ BY_SQLITE_CODE = {
     sqlite3.SQLITE_NOTADB: NOT_A_LEDGER,
     sqlite3.SQLITE_BUSY: "another program has it open: close that program",
     sqlite3.SQLITE_IOERR: "the disk reports an error: check the disk and the system's log",
-    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: "a delivery belongs to a job that the ledger does not hold",
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: "a delivery or an event belongs to a job that the ledger does not hold",
 }
 BY_ERRNO = {
     errno.ENOSPC: FULL,

@@ -1,10 +1,21 @@
 """The reference: what a ledger means, in the plainest way. For tests and for trying out; nothing survives it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import DELETED, Cursor, Job, JobKey
-from relay.core.record import AlreadyKnown, Backlog, Batch, Positions, Retention
+from relay.core.callbacks import label_of
+from relay.core.delivery import Delivery, DeliveryKey, DeliveryState
+from relay.core.job import DELETED, Cursor, Event, EventType, Job, JobKey
+from relay.core.record import (
+    AlreadyKnown,
+    Backlog,
+    Batch,
+    DeliveryFilter,
+    EventFilter,
+    EventPage,
+    Positions,
+    Retention,
+)
 from relay.errors import LedgerError
 
 Incarnation = tuple[float, str, str]  # tracked_at, account, id
@@ -18,10 +29,6 @@ def _job_of(delivery: Delivery) -> Incarnation:
     return (delivery.tracked_at, delivery.account, delivery.job_id)
 
 
-def _urgency(delivery: Delivery) -> tuple[float, float, Incarnation]:
-    return (delivery.due_at, delivery.since, _job_of(delivery))
-
-
 class MemoryLedger:
     """The `Ledger` as dictionaries."""
 
@@ -29,7 +36,8 @@ class MemoryLedger:
         self._jobs: dict[Incarnation, Job] = {}
         self._deliveries: dict[Incarnation, dict[str, Delivery]] = {}
         self._marks: dict[str, bytes] = {}
-        self._newest_position = 0
+        self._positions: dict[Incarnation, dict[EventType, int]] = {}
+        self._known = Positions()
 
     async def open(self) -> None: ...
 
@@ -42,8 +50,12 @@ class MemoryLedger:
         jobs = self._jobs | {_incarnation(job): job for job in batch.jobs}
         if any(_job_of(delivery) not in jobs for delivery in batch.deliveries):
             raise LedgerError("a delivery belongs to a job that the ledger does not hold")
+        if any(_incarnation(job) not in jobs for job, _ in batch.events):
+            raise LedgerError("an event belongs to a job that the ledger does not hold")
         self._jobs = jobs
-        self._newest_position = max([self._newest_position, *(event.position for _, event in batch.events)])
+        for job, event in batch.events:
+            self._positions.setdefault(_incarnation(job), {})[event.type] = event.position
+            self._known = replace(self._known, newest=max(self._known.newest, event.position))
         for delivery in batch.deliveries:
             self._deliveries.setdefault(_job_of(delivery), {})[delivery.sink] = delivery
         for job in batch.forgotten:
@@ -78,22 +90,59 @@ class MemoryLedger:
         ]
         return jobs[:limit]
 
-    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        due = sorted((delivery for delivery in self._pending(sink) if delivery.due_at <= now), key=_urgency)
-        return [(delivery, self._jobs[_job_of(delivery)]) for delivery in due[:limit]]
+    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        due = [delivery for delivery in self._pending(endpoint) if delivery.due_at <= now]
+        due.sort(key=lambda delivery: (delivery.due_at, delivery.since, delivery.key))
+        return self._with_jobs(due[:limit])
 
-    async def next_due(self, sink: str, after: float) -> float | None:
-        return min((delivery.due_at for delivery in self._pending(sink) if delivery.due_at > after), default=None)
+    async def next_due(self, endpoint: str, after: float) -> float | None:
+        return min((delivery.due_at for delivery in self._pending(endpoint) if delivery.due_at > after), default=None)
+
+    async def overaged(self, endpoint: str, owed_before: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        old = [delivery for delivery in self._pending(endpoint) if delivery.since < owed_before]
+        old.sort(key=lambda delivery: (delivery.since, delivery.key))
+        return self._with_jobs(old[:limit])
+
+    async def delivery(self, key: DeliveryKey) -> tuple[Delivery, Job] | None:
+        found = [delivery for delivery in self._all() if delivery.key == key]
+        return self._with_jobs(found)[0] if found else None
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
+    ) -> Sequence[tuple[Delivery, Job]]:
+        found = [
+            delivery
+            for delivery in self._all()
+            if (after is None or delivery.key < after) and _fits_delivery(wanted, delivery)
+        ]
+        found.sort(key=lambda delivery: delivery.key, reverse=True)
+        return self._with_jobs(found[:limit])
 
     async def backlog(self) -> Mapping[str, Backlog]:
-        sinks = {sink for owed in self._deliveries.values() for sink in owed}
-        return {sink: self._backlog(sink) for sink in sinks}
+        return {endpoint: self._backlog(endpoint) for endpoint in {delivery.endpoint for delivery in self._all()}}
+
+    async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
+        start = max(after, self._known.forgotten)
+        fitting = [
+            (job, event)
+            for job, event in self._events()
+            if event.position > start and job.state != DELETED and _fits_event(wanted, job, event)
+        ]
+        events = fitting[:limit]
+        reached = events[-1][1].position if len(events) == limit else max(start, self._known.newest)
+        return EventPage(
+            events=events, reached=reached, more=any(event.position > reached for _, event in self._events())
+        )
+
+    async def position_before(self, moment: float) -> int:
+        newer = [event.position for _, event in self._events() if event.detected_at >= moment]
+        return max(min(newer, default=self._known.newest + 1) - 1, self._known.forgotten)
+
+    async def positions(self) -> Positions:
+        return self._known
 
     async def marks(self) -> Mapping[str, bytes]:
         return dict(self._marks)
-
-    async def positions(self) -> Positions:
-        return Positions(newest=self._newest_position)
 
     async def forget(self, retention: Retention, limit: int) -> int:
         gone = [key for key, job in self._jobs.items() if self._may_go(job, retention)][:limit]
@@ -111,16 +160,32 @@ class MemoryLedger:
         owed = self._deliveries.get(_incarnation(job), {})
         return [owed[sink] for sink in sorted(owed)]
 
-    def _to(self, sink: str) -> Iterator[Delivery]:
-        return (owed[sink] for owed in self._deliveries.values() if sink in owed)
+    def _all(self) -> Iterator[Delivery]:
+        return (delivery for owed in self._deliveries.values() for delivery in owed.values())
 
-    def _pending(self, sink: str) -> Iterator[Delivery]:
-        return (delivery for delivery in self._to(sink) if delivery.state is DeliveryState.PENDING)
+    def _to(self, endpoint: str) -> Iterator[Delivery]:
+        return (delivery for delivery in self._all() if delivery.endpoint == endpoint)
 
-    def _backlog(self, sink: str) -> Backlog:
-        since = [delivery.since for delivery in self._pending(sink)]
-        dead = sum(delivery.state is DeliveryState.DEAD for delivery in self._to(sink))
+    def _pending(self, endpoint: str) -> Iterator[Delivery]:
+        return (delivery for delivery in self._to(endpoint) if delivery.state is DeliveryState.PENDING)
+
+    def _with_jobs(self, deliveries: Iterable[Delivery]) -> Sequence[tuple[Delivery, Job]]:
+        return [(delivery, self._jobs[_job_of(delivery)]) for delivery in deliveries]
+
+    def _backlog(self, endpoint: str) -> Backlog:
+        since = [delivery.since for delivery in self._pending(endpoint)]
+        dead = sum(delivery.state is DeliveryState.DEAD for delivery in self._to(endpoint))
         return Backlog(pending=len(since), dead=dead, oldest_pending_since=min(since, default=None))
+
+    def _events(self) -> Sequence[tuple[Job, Event]]:
+        """By position."""
+        held = [
+            (self._jobs[incarnation], event)
+            for incarnation, positions in self._positions.items()
+            for event in self._jobs[incarnation].events
+            if event.position == positions.get(event.type)
+        ]
+        return sorted(held, key=lambda found: found[1].position)
 
     def _may_go(self, job: Job, retention: Retention) -> bool:
         owed = self._owed(job)
@@ -136,8 +201,11 @@ class MemoryLedger:
         )
 
     def _forget(self, key: Incarnation) -> None:
-        self._jobs.pop(key, None)
+        job = self._jobs.pop(key, None)
         self._deliveries.pop(key, None)
+        gone = max(self._positions.pop(key, {}).values(), default=0)
+        if job is not None and job.state != DELETED:
+            self._known = replace(self._known, forgotten=max(self._known.forgotten, gone))
 
 
 def _dead(delivery: Delivery) -> bool:
@@ -146,3 +214,21 @@ def _dead(delivery: Delivery) -> bool:
 
 def _settled(delivery: Delivery) -> float:
     return delivery.since if delivery.settled_at is None else delivery.settled_at
+
+
+def _fits_delivery(wanted: DeliveryFilter, delivery: Delivery) -> bool:
+    return (
+        delivery.state is wanted.state
+        and (wanted.sink is None or label_of(delivery.sink) == wanted.sink)
+        and (wanted.since is None or delivery.since >= wanted.since)
+        and (wanted.until is None or delivery.since < wanted.until)
+    )
+
+
+def _fits_event(wanted: EventFilter, job: Job, event: Event) -> bool:
+    return (
+        (wanted.accounts is None or job.account in wanted.accounts)
+        and (wanted.job is None or job.id == wanted.job)
+        and (wanted.types is None or event.type in wanted.types)
+        and (wanted.since is None or event.detected_at >= wanted.since)
+    )

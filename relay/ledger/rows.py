@@ -1,7 +1,7 @@
 """Jobs and deliveries as rows: the encoded value, and beside it the few columns that queries look for."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -32,8 +32,19 @@ def job_row(job: Job) -> Sequence[Any]:
     return (job.tracked_at, job.account, job.id, key_hash(job.key), job.state, ended_at(job), encode(job))
 
 
-def event_row(job: Job, event: Event) -> Sequence[Any]:
-    return (event.position, job.tracked_at, job.account, job.id, event.type.value, event.detected_at)
+def event_rows(events: Iterable[tuple[Job, Event]], detected_by: float) -> Iterator[Sequence[Any]]:
+    """`detected_by`: when the latest of all former events was detected. In the rows it rises with the position."""
+    for job, event in events:
+        detected_by = max(detected_by, event.detected_at)
+        yield (
+            event.position,
+            job.tracked_at,
+            job.account,
+            job.id,
+            event.type.value,
+            event.detected_at,
+            detected_by,
+        )
 
 
 def delivery_row(delivery: Delivery) -> Sequence[Any]:
@@ -42,6 +53,7 @@ def delivery_row(delivery: Delivery) -> Sequence[Any]:
         delivery.account,
         delivery.job_id,
         delivery.sink,
+        delivery.endpoint,
         delivery.state.value,
         delivery.since,
         delivery.due_at,

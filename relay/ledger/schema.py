@@ -12,7 +12,7 @@ from relay.ledger.faults import DAMAGED
 
 APPLICATION_ID = 0x524C4159  # "RLAY", in the file's header
 SQLITE_VERSION_MIN = (3, 35, 0)
-TABLES = frozenset({"jobs", "events", "deliveries", "marks"})
+TABLES = frozenset({"jobs", "events", "positions", "deliveries", "marks"})
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -63,11 +63,44 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             job_id TEXT NOT NULL,
             type TEXT NOT NULL,
             detected_at REAL NOT NULL,
+            detected_by REAL NOT NULL,
             UNIQUE (tracked_at, account, job_id, type),
             FOREIGN KEY (tracked_at, account, job_id) REFERENCES jobs (tracked_at, account, id) ON DELETE CASCADE
         )
         """,
-        "CREATE INDEX events_by_time ON events (detected_at)",
+        "CREATE INDEX events_by_time ON events (detected_by)",
+        "CREATE TABLE positions (newest INTEGER NOT NULL, forgotten INTEGER NOT NULL)",
+        "INSERT INTO positions VALUES (0, 0)",
+        """
+        CREATE TRIGGER events_go_with_their_job BEFORE DELETE ON jobs BEGIN
+            UPDATE positions SET
+                newest = max(newest, gone.position),
+                forgotten = CASE old.state WHEN 'deleted' THEN forgotten ELSE max(forgotten, gone.position) END
+            FROM (
+                SELECT max(position) AS position FROM events
+                WHERE tracked_at = old.tracked_at AND account = old.account AND job_id = old.id
+            ) AS gone
+            WHERE gone.position IS NOT NULL;
+        END
+        """,
+        "ALTER TABLE deliveries ADD COLUMN endpoint TEXT NOT NULL DEFAULT ''",
+        "UPDATE deliveries SET endpoint = sink",  # of version 1, which knew no callbacks
+        "DROP INDEX deliveries_pending",
+        """
+        CREATE INDEX deliveries_pending
+        ON deliveries (endpoint, due_at, since, tracked_at, account, job_id, sink, state) WHERE state = 'pending'
+        """,
+        "CREATE INDEX deliveries_by_age ON deliveries (endpoint, since) WHERE state = 'pending'",
+        """
+        CREATE INDEX deliveries_pending_by_key
+        ON deliveries (tracked_at, account, job_id, sink, state) WHERE state = 'pending'
+        """,
+        "DROP INDEX deliveries_dead",
+        "CREATE INDEX deliveries_dead ON deliveries (endpoint, state) WHERE state = 'dead'",
+        """
+        CREATE INDEX deliveries_dead_by_key
+        ON deliveries (tracked_at, account, job_id, sink, state) WHERE state = 'dead'
+        """,
     ),
 )
 """One entry per schema version, only ever appended to; `PRAGMA user_version` tells how many of them a file has had."""

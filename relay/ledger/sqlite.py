@@ -8,18 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from relay.core.delivery import Delivery
+from relay.core.delivery import Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey
-from relay.core.record import Backlog, Batch, Positions, Retention
+from relay.core.record import Backlog, Batch, DeliveryFilter, EventFilter, EventPage, Positions, Retention
 from relay.errors import LedgerError, LedgerUnusable
-from relay.ledger import tables
+from relay.ledger import deliveries, events, forgetting, jobs, writing
 from relay.ledger.faults import describe, explain, fault
 from relay.ledger.file import FileLock, connect, inspect
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-NEWEST = Cursor(tracked_at=float("inf"), account="", id="")
 
 
 class SqliteLedger:
@@ -51,47 +49,69 @@ class SqliteLedger:
             thread.shutdown()
 
     async def commit(self, batch: Batch) -> None:
-        await self._run(tables.write, batch)
+        await self._run(writing.write, batch)
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
-        return await self._run(tables.live, after, limit)
+        return await self._run(jobs.live, after, limit)
 
     async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
-        return await self._run(tables.find, keys)
+        return await self._run(jobs.find, keys)
 
     async def deliveries_of(self, job: Job) -> Sequence[Delivery]:
-        return await self._run(tables.deliveries_of, job)
+        return await self._run(deliveries.deliveries_of, job)
 
     async def page(
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]:
         found: list[Job] = []
-        place: Cursor | None = after or NEWEST
+        place: Cursor | None = after or jobs.NEWEST
         while place is not None and len(found) < limit:
-            jobs, place = await self._run(tables.scan, accounts, state, place, limit - len(found))
-            found.extend(jobs)
+            some, place = await self._run(jobs.scan, accounts, state, place, limit - len(found))
+            found.extend(some)
         return found
 
-    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        return await self._run(tables.due, sink, now, limit)
+    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        return await self._run(deliveries.due, endpoint, now, limit)
 
-    async def next_due(self, sink: str, after: float) -> float | None:
-        return await self._run(tables.next_due, sink, after)
+    async def next_due(self, endpoint: str, after: float) -> float | None:
+        return await self._run(deliveries.next_due, endpoint, after)
+
+    async def overaged(self, endpoint: str, owed_before: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
+        return await self._run(deliveries.overaged, endpoint, owed_before, limit)
+
+    async def delivery(self, key: DeliveryKey) -> tuple[Delivery, Job] | None:
+        return await self._run(deliveries.delivery, key)
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
+    ) -> Sequence[tuple[Delivery, Job]]:
+        found: list[tuple[Delivery, Job]] = []
+        place: DeliveryKey | None = after or deliveries.NEWEST
+        while place is not None and len(found) < limit:
+            some, place = await self._run(deliveries.scan, wanted, place, limit - len(found))
+            found.extend(some)
+        return found
 
     async def backlog(self) -> Mapping[str, Backlog]:
-        return await self._run(tables.backlog)
+        return await self._run(deliveries.backlog)
 
-    async def marks(self) -> Mapping[str, bytes]:
-        return await self._run(tables.marks)
+    async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
+        return await self._run(events.page, wanted, after, limit)
+
+    async def position_before(self, moment: float) -> int:
+        return await self._run(events.position_before, moment)
 
     async def positions(self) -> Positions:
-        return await self._run(tables.positions)
+        return await self._run(events.positions)
+
+    async def marks(self) -> Mapping[str, bytes]:
+        return await self._run(writing.marks)
 
     async def forget(self, retention: Retention, limit: int) -> int:
         forgotten = 0
-        place: tables.Ended | None = tables.FIRST_ENDED
+        place: forgetting.Ended | None = forgetting.FIRST_ENDED
         while place is not None and forgotten < limit:
-            count, place = await self._run(tables.forget, retention, place, limit - forgotten)
+            count, place = await self._run(forgetting.forget, retention, place, limit - forgotten)
             forgotten += count
         return forgotten
 

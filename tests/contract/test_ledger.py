@@ -7,16 +7,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from relay.core.callbacks import CALLBACK, sink_of
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Cursor, EventType, Items, Job, JobKey, Outcome
 from relay.core.job import Event as JobEvent
-from relay.core.record import AlreadyKnown, Backlog, Batch, Retention
+from relay.core.record import (
+    AlreadyKnown,
+    Backlog,
+    Batch,
+    DeliveryFilter,
+    EventFilter,
+    EventPage,
+    Positions,
+    Retention,
+)
 from relay.errors import LedgerError, Reason
 from relay.ledger import Ledger
 from relay.ledger.memory import MemoryLedger
 from relay.ledger.sqlite import SqliteLedger
 
 PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
+STARTED, PROGRESSED, COMPLETED = EventType.STARTED, EventType.PROGRESSED, EventType.COMPLETED
+ORIGIN = "callback:https://shop.example:443"
+CALLBACKS = [sink_of(f"https://shop.example/{path}") for path in ("hooks/1", "hooks/2")]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -56,6 +69,52 @@ async def all_live(ledger: Ledger, limit: int = 1000) -> dict[Job, list[Delivery
     return found
 
 
+def with_event(to: Job, kind: EventType, position: int, *, at: float = 100.0, **fields) -> Job:
+    """The job with one event more, which takes the place of an older one of its type."""
+    event = JobEvent(
+        type=kind,
+        sequence=to.sequence + 1,
+        detected_at=at,
+        previous_status=None,
+        metadata=b"{}",
+        position=position,
+    )
+    kept = tuple(other for other in to.events if other.type is not kind)
+    return replace(to, sequence=event.sequence, events=(*kept, event), **fields)
+
+
+async def record_events(ledger: Ledger, *jobs: Job) -> None:
+    """Each job's newest event is new."""
+    await ledger.commit(Batch(jobs=jobs, events=[(one, one.events[-1]) for one in jobs]))
+
+
+async def all_events(ledger: Ledger, limit: int = 100, after: int = 0, **wanted) -> list[tuple[Job, JobEvent]]:
+    found: list[tuple[Job, JobEvent]] = []
+    while True:
+        page = await ledger.events(EventFilter(**wanted), after, limit)
+        assert len(page.events) <= limit
+        assert all(after < event.position <= page.reached for _, event in page.events)
+        assert page.reached >= after
+        found.extend(page.events)
+        after = page.reached
+        if not page.more:
+            return found
+
+
+async def positions_of(ledger: Ledger, **wanted) -> list[int]:
+    return [event.position for _, event in await all_events(ledger, **wanted)]
+
+
+async def all_deliveries(ledger: Ledger, limit: int, wanted: DeliveryFilter) -> list[Delivery]:
+    found: list[Delivery] = []
+    after = None
+    while page := await ledger.deliveries(wanted, after, limit):
+        assert len(page) <= limit
+        found.extend(delivery for delivery, _ in page)
+        after = found[-1].key
+    return found
+
+
 async def everything(ledger: Ledger) -> object:
     """All that the ledger can be asked, for comparison."""
     jobs = await ledger.page(accounts=None, state=None, after=None, limit=1000)
@@ -63,6 +122,8 @@ async def everything(ledger: Ledger) -> object:
         jobs,
         [await ledger.deliveries_of(one) for one in jobs],
         await all_live(ledger),
+        await all_events(ledger),
+        await ledger.positions(),
         await ledger.backlog(),
         await ledger.marks(),
     )
@@ -174,6 +235,7 @@ class TestCommit:
         before = await everything(ledger)
         refused = Batch(
             jobs=[job("b"), job(state="working")],
+            events=[(job("b"), with_event(job("b"), STARTED, 7).events[0])],
             deliveries=[owed(job("b")), owed(job("stranger"))],
             forgotten=[job()],
             marks={"m": b"1"},
@@ -181,9 +243,11 @@ class TestCommit:
         with pytest.raises(LedgerError, match="does not hold"):
             await ledger.commit(refused)
         assert await everything(ledger) == before
-        with pytest.raises(LedgerError, match="does not hold"):
-            await ledger.commit(Batch(deliveries=[owed(job("stranger"))]))
-        assert await everything(ledger) == before
+        stranger = with_event(job("stranger"), STARTED, 7)
+        for lone in (Batch(deliveries=[owed(stranger)]), Batch(events=[(stranger, stranger.events[0])])):
+            with pytest.raises(LedgerError, match="does not hold"):
+                await ledger.commit(lone)
+            assert await everything(ledger) == before
         await record(ledger, job("b"))
 
     async def test_commits_take_effect_in_the_order_of_the_calls(self, ledger):
@@ -329,7 +393,30 @@ class TestDeliveries:
         assert [delivery.sink for delivery in await ledger.deliveries_of(job())] == ["a", "b", "c"]
         assert await ledger.deliveries_of(job("other")) == []
 
-    async def test_the_backlog_counts_pending_and_dead_by_sink(self, ledger):
+    async def test_callbacks_to_one_origin_are_due_together(self, ledger):
+        """Their limits and troubles are shared, so they are asked for by endpoint; a row of theirs keeps its sink."""
+        one, two = job("1"), job("2")
+        rows = [owed(one, CALLBACKS[0], due_at=30.0), owed(one, CALLBACKS[1], due_at=10.0), owed(two, CALLBACKS[0])]
+        other = owed(one, sink_of("https://other.example/"), due_at=1.0)
+        await record(ledger, one, two, *rows, other)
+        assert {row.endpoint for row in rows} == {ORIGIN}
+        assert await ledger.due(ORIGIN, 50.0, 9) == [(rows[1], one), (rows[0], one)]
+        assert await ledger.due(CALLBACKS[0], 500.0, 9) == []
+        assert await ledger.next_due(ORIGIN, 0.0) == 10.0
+        assert await ledger.next_due(ORIGIN, 30.0) == 100.0
+        assert (await ledger.backlog())[ORIGIN] == Backlog(pending=3, oldest_pending_since=100.0)
+
+    async def test_overaged_are_the_pending_ones_owed_since_long_whether_due_or_not(self, ledger):
+        jobs = [job(f"{n}") for n in range(5)]
+        since = [40.0, 10.0, 20.0, 30.0, 30.0]
+        rows = [owed(one, since=at, due_at=10_000.0) for one, at in zip(jobs, since, strict=True)]
+        settled = owed(jobs[0], "done", since=1.0, state=DEAD, settled_at=1.0)
+        await record(ledger, *jobs, *rows, settled, owed(jobs[0], "other", since=1.0))
+        assert await ledger.overaged("orders", 30.0, 9) == [(rows[1], jobs[1]), (rows[2], jobs[2])]
+        assert [one.id for _, one in await ledger.overaged("orders", 99.0, 4)] == ["1", "2", "3", "4"]
+        assert await ledger.overaged("orders", 10.0, 9) == await ledger.overaged("done", 99.0, 9) == []
+
+    async def test_the_backlog_counts_pending_and_dead_by_endpoint(self, ledger):
         one, two = job("1"), job("2")
         await record(
             ledger,
@@ -337,12 +424,166 @@ class TestDeliveries:
             *(owed(one, "x", since=50.0), owed(two, "x", since=40.0)),
             *(owed(one, "y", state=DEAD, settled_at=1.0), owed(two, "y", since=70.0)),
             owed(one, "z", state=DEAD, settled_at=1.0),
+            *(owed(one, sink, state=DEAD, settled_at=1.0) for sink in CALLBACKS),
         )
         assert await ledger.backlog() == {
             "x": Backlog(pending=2, oldest_pending_since=40.0),
             "y": Backlog(pending=1, dead=1, oldest_pending_since=70.0),
             "z": Backlog(dead=1),
+            ORIGIN: Backlog(dead=2),
         }
+
+    async def test_one_delivery_is_found_by_its_key(self, ledger):
+        old, new = job(tracked_at=100.0, state="lost", detected_at=400.0), job(tracked_at=500.0)
+        await record(ledger, old, new, owed(old, "x"), owed(new, "x", attempts=2), owed(new, "y"))
+        assert await ledger.delivery(owed(old, "x").key) == (owed(old, "x"), old)
+        assert await ledger.delivery(owed(new, "x").key) == (owed(new, "x", attempts=2), new)
+        assert await ledger.delivery(owed(old, "y").key) is None
+
+    @pytest.mark.parametrize("state", DeliveryState)
+    @pytest.mark.parametrize("limit", [1, 3, 50])
+    async def test_pages_hold_every_delivery_of_a_state_once_by_key_descending(self, ledger, state, limit):
+        jobs = [job(f"{n:02}", tracked_at=100.0 + n % 4, account=f"acme-{n % 3}") for n in range(12)]
+        rows = [
+            owed(one, sink, state=DeliveryState(list(DeliveryState)[(n + k) % 3]), settled_at=1.0)
+            for n, one in enumerate(jobs)
+            for k, sink in enumerate(("a", "b", *CALLBACKS))
+        ]
+        await record(ledger, *jobs, *rows)
+        expected = sorted((row for row in rows if row.state is state), key=lambda row: row.key, reverse=True)
+        assert await all_deliveries(ledger, limit, DeliveryFilter(state=state)) == expected
+
+    async def test_a_page_of_deliveries_shows_the_sink_and_the_time_asked_for(self, ledger):
+        """`callback` are all callbacks; a delivery comes with its job."""
+        jobs = [job(f"{n}") for n in range(4)]
+        rows = [owed(one, state=DEAD, settled_at=1.0, since=10.0 * n) for n, one in enumerate(jobs)]
+        called = [owed(jobs[0], sink, state=DEAD, settled_at=1.0, since=5.0) for sink in CALLBACKS]
+        await record(ledger, *jobs, *rows, *called, owed(jobs[0], "callbacks", state=DEAD, settled_at=1.0))
+
+        async def sinks_and_times(**wanted):
+            found = await ledger.deliveries(DeliveryFilter(state=DEAD, **wanted), None, 50)
+            assert all(job.id == delivery.job_id for delivery, job in found)
+            return [(delivery.sink, delivery.since) for delivery, _ in found]
+
+        assert await sinks_and_times(sink="orders", since=10.0, until=30.0) == [("orders", 20.0), ("orders", 10.0)]
+        assert await sinks_and_times(sink=CALLBACK) == [(sink, 5.0) for sink in sorted(CALLBACKS, reverse=True)]
+        assert await sinks_and_times(sink=CALLBACK, until=5.0) == []
+        assert await sinks_and_times(until=10.0) == [
+            ("orders", 0.0),
+            *((sink, 5.0) for sink in sorted(CALLBACKS, reverse=True)),
+        ]
+
+
+class TestEvents:
+    async def test_events_come_by_position_each_with_its_job_as_it_stands_now(self, ledger):
+        one, two = with_event(job("1"), STARTED, 1), with_event(job("2"), STARTED, 2)
+        await record_events(ledger, one, two)
+        done = with_event(one, COMPLETED, 3, at=150.0, state="completed", detected_at=150.0)
+        await record_events(ledger, done)
+        page = await ledger.events(EventFilter(), 0, 9)
+        assert page == EventPage(
+            events=[(done, done.events[0]), (two, two.events[0]), (done, done.events[1])], reached=3, more=False
+        )
+
+    @pytest.mark.parametrize("limit", [1, 2, 7, 50])
+    async def test_pages_hold_every_event_once(self, ledger, limit):
+        jobs = [with_event(job(f"{n}"), STARTED, n + 1) for n in range(20)]
+        await record_events(ledger, *jobs)
+        await record_events(ledger, *(with_event(one, COMPLETED, 21 + n) for n, one in enumerate(jobs[::2])))
+        assert [event.position for _, event in await all_events(ledger, limit)] == list(range(1, 31))
+        assert [event.position for _, event in await all_events(ledger, limit, after=25)] == list(range(26, 31))
+
+    async def test_a_page_tells_whether_there_is_more(self, ledger):
+        await record_events(ledger, *(with_event(job(f"{n}"), STARTED, n) for n in (1, 2, 3)))
+        pages = [await ledger.events(EventFilter(), after, 2) for after in (0, 1, 3, 9)]
+        assert [(page.reached, page.more) for page in pages] == [(2, True), (3, False), (3, False), (9, False)]
+
+    async def test_newer_progress_takes_the_place_of_older(self, ledger):
+        """Also when both are recorded at once."""
+        running = with_event(with_event(job(), STARTED, 1), PROGRESSED, 2)
+        await ledger.commit(Batch(jobs=[running], events=[(running, event) for event in running.events]))
+        newer = with_event(running, PROGRESSED, 3)
+        newest = with_event(newer, PROGRESSED, 4)
+        await ledger.commit(Batch(jobs=[newest], events=[(newer, newer.events[-1]), (newest, newest.events[-1])]))
+        assert await all_events(ledger) == [(newest, event) for event in newest.events]
+        assert await positions_of(ledger) == [1, 4]
+
+    async def test_a_row_that_is_replaced_keeps_its_events(self, ledger):
+        seen = with_event(job(), STARTED, 1)
+        await record_events(ledger, seen)
+        await record(ledger, replace(seen, metadata=b'{"a":1}'))
+        assert await all_events(ledger) == [(replace(seen, metadata=b'{"a":1}'), seen.events[0])]
+
+    async def test_events_of_deleted_jobs_are_hidden_and_those_of_a_former_life_are_not(self, ledger):
+        former = with_event(job("1", state="lost"), EventType.LOST, 1)
+        await record_events(ledger, former, with_event(job("2"), STARTED, 2))
+        again = with_event(job("1", tracked_at=500.0), STARTED, 3)
+        await record_events(ledger, again)
+        await record(ledger, replace(again, state=DELETED))
+        await record(ledger, with_event(job("2"), STARTED, 2, state=DELETED))
+        assert await all_events(ledger) == [(former, former.events[0])]
+
+    async def test_a_filter_picks_by_account_job_type_and_time(self, ledger):
+        one = with_event(job("1"), STARTED, 1, at=10.0)
+        two = with_event(job("2", account="globex"), STARTED, 2, at=30.0)
+        three = with_event(job("1", account="globex"), COMPLETED, 3, at=20.0, state="completed")
+        await record_events(ledger, one, two, three)
+        assert await positions_of(ledger, accounts=["globex"]) == [2, 3]
+        assert await positions_of(ledger, accounts={"globex", "acme"}) == [1, 2, 3]
+        assert await positions_of(ledger, accounts=[]) == []
+        assert await positions_of(ledger, job="1") == [1, 3]
+        assert await positions_of(ledger, types=frozenset({COMPLETED, EventType.FAILED})) == [3]
+        assert await positions_of(ledger, since=20.0) == [2, 3]
+        assert await positions_of(ledger, accounts=["globex"], job="1", since=20.1) == []
+
+    async def test_a_page_without_events_still_gets_on(self, ledger):
+        await record_events(ledger, *(with_event(job(f"{n}"), STARTED, n) for n in (1, 2, 3)))
+        assert await ledger.events(EventFilter(job="other"), 0, 2) == EventPage(events=[], reached=3, more=False)
+
+    async def test_all_events_since_a_moment_lie_beyond_the_position_before_it(self, ledger):
+        """Also where the clock went back. As long as times rise, no other event does."""
+        times = [10.0, 20.0, 30.0, 15.0, 40.0]
+        await record_events(ledger, *(with_event(job(f"{n}"), STARTED, n + 1, at=at) for n, at in enumerate(times)))
+        assert await ledger.position_before(10.0) == 0
+        assert await ledger.position_before(20.0) == 1
+        assert await ledger.position_before(15.0) == 1
+        assert await ledger.position_before(30.1) <= 4
+        assert await ledger.position_before(41.0) == 5
+
+
+class TestPositions:
+    async def test_the_newest_is_of_all_events_ever_recorded(self, ledger):
+        assert await ledger.positions() == Positions()
+        await record_events(ledger, with_event(ended("a", at=10.0), COMPLETED, 1))
+        assert await ledger.positions() == Positions(newest=1)
+        await record_events(ledger, with_event(ended("b", at=10.0), COMPLETED, 2))
+        await ledger.forget(FORGET_ALL, 10)
+        assert await ledger.positions() == Positions(newest=2, forgotten=2)
+        await record_events(ledger, with_event(job("c"), STARTED, 3))
+        assert await ledger.positions() == Positions(newest=3, forgotten=2)
+
+    async def test_events_of_a_deleted_job_are_not_forgotten_but_their_positions_are_not_free_again(self, ledger):
+        seen = with_event(job("a"), STARTED, 5)
+        await record_events(ledger, seen)
+        await record(ledger, replace(seen, state=DELETED))
+        assert await ledger.forget(FORGET_ALL, 10) == 1
+        assert await ledger.positions() == Positions(newest=5)
+
+    async def test_a_job_without_events_leaves_the_positions_as_they_are(self, ledger):
+        await record_events(ledger, with_event(job("a"), STARTED, 5))
+        await record(ledger, ended("b", at=10.0))
+        assert await ledger.forget(FORGET_ALL, 10) == 1
+        assert await ledger.positions() == Positions(newest=5)
+
+    async def test_what_is_older_than_a_forgotten_event_is_not_read_any_more(self, ledger):
+        """So a reader who has seen the newest forgotten one has missed nothing, and any other can tell that it has."""
+        kept = with_event(ended("kept", at=10.0), COMPLETED, 1)
+        await record_events(ledger, kept, with_event(ended("gone", at=10.0), COMPLETED, 2))
+        await record(ledger, owed(kept))
+        await record_events(ledger, with_event(job("new"), STARTED, 3))
+        assert await ledger.forget(FORGET_ALL, 10) == 1
+        assert await positions_of(ledger) == [3]
+        assert await ledger.position_before(0.0) == 2
 
 
 class TestMarks:
@@ -405,7 +646,7 @@ class TestForget:
 accounts, names, sinks = (
     st.sampled_from(["acme", "b"]),
     st.sampled_from(["1", "2", "3", "é"]),
-    st.sampled_from(["s", "t"]),
+    st.sampled_from(["s", "t", *CALLBACKS]),
 )
 times = st.sampled_from([0.1, 1.0, 2.5, 3.0, 1_700_000_000.123])
 states = st.sampled_from(["pending", "working", "completed", "lost", DELETED, "odd word"])
@@ -474,14 +715,106 @@ async def _answers(ledger: Ledger) -> object:
         {sink: owes for sink, owes in backlog.items() if owes != Backlog()},
         await ledger.find(keys),
         await ledger.page(accounts=["b"], state="working", after=after, limit=3),
-        [await ledger.due(sink, 2.5, limit) for sink in ("s", "t") for limit in (1, 100)],
-        [await ledger.next_due(sink, at) for sink in ("s", "t") for at in (0.0, 2.5)],
+        [await ledger.due(endpoint, 2.5, limit) for endpoint in ENDPOINTS for limit in (1, 100)],
+        [await ledger.overaged(endpoint, 2.5, limit) for endpoint in ENDPOINTS for limit in (1, 100)],
+        [await ledger.next_due(endpoint, at) for endpoint in ENDPOINTS for at in (0.0, 2.5)],
+        [await all_deliveries(ledger, 2, wanted) for wanted in DELIVERY_FILTERS],
     )
+
+
+ENDPOINTS = ("s", "t", ORIGIN)
+DELIVERY_FILTERS = (
+    *(DeliveryFilter(state=state) for state in DeliveryState),
+    DeliveryFilter(state=PENDING, sink="s", since=1.0, until=3.0),
+    DeliveryFilter(state=DEAD, sink=CALLBACK, until=3.0),
+)
 
 
 async def everything_but_settled(ledger: Ledger) -> object:
     jobs = await ledger.page(accounts=None, state=None, after=None, limit=1000)
     return jobs, [await ledger.deliveries_of(one) for one in jobs], await all_live(ledger, 2), await ledger.marks()
+
+
+class History:
+    """What is told to both ledgers, numbered as the writer numbers it."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.jobs: dict[tuple[str, float], Job] = {}
+
+    def batch(self, changes: list[tuple[str, float, EventType | None, float]]) -> Batch:
+        """Each change is a job's new event, or its deletion."""
+        events = []
+        for name, tracked_at, kind, at in changes:
+            known = self.jobs.get((name, tracked_at), job(name, tracked_at=tracked_at))
+            if kind is None:
+                known = replace(known, state=DELETED)
+            elif not known.terminal:
+                self.position += 1
+                state = "completed" if kind is COMPLETED else "working"
+                known = with_event(known, kind, self.position, at=at, state=state, detected_at=at)
+                events.append((known, known.events[-1]))
+            self.jobs[name, tracked_at] = known
+        changed = {(name, tracked_at) for name, tracked_at, *_ in changes}
+        return Batch(jobs=[self.jobs[place] for place in changed], events=events)
+
+    async def forget(self, ledgers: list[Ledger], retention: Retention) -> None:
+        assert len({await ledger.forget(retention, 1000) for ledger in ledgers}) == 1
+        before = list(self.jobs.items())
+        self.jobs = {place: one for place, one in before if await _holds(ledgers[0], one)}
+
+
+async def _holds(ledger: Ledger, one: Job) -> bool:
+    try:
+        await ledger.live(one, 1)
+    except LedgerError:
+        return False
+    return True
+
+
+changes = st.tuples(names, st.sampled_from([1.0, 2.0]), st.sampled_from([STARTED, PROGRESSED, COMPLETED, None]), times)
+histories = st.lists(
+    st.lists(changes, max_size=5) | st.builds(Retention, finished_before=times, dead_before=times), max_size=8
+)
+EVENT_FILTERS = (EventFilter(), EventFilter(job="1"), EventFilter(types=frozenset({COMPLETED}), since=1.0))
+
+
+@given(history=histories)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_sqlite_reads_events_as_the_reference_does(history, tmp_path_factory):
+    asyncio.run(_compare_events(history, SqliteLedger(tmp_path_factory.mktemp("ledger") / "relay.db")))
+
+
+async def _compare_events(history, sqlite: SqliteLedger) -> None:
+    told, memory = History(), MemoryLedger()
+    await sqlite.open()
+    try:
+        for step in history:
+            if isinstance(step, Retention):
+                await told.forget([memory, sqlite], step)
+            else:
+                batch = told.batch(step)
+                await memory.commit(batch)
+                await sqlite.commit(batch)
+            assert await _events(sqlite) == await _events(memory)
+            assert await sqlite.positions() == await memory.positions()
+            assert (await sqlite.positions()).newest == told.position
+            await _before_is_before(sqlite)
+            await _before_is_before(memory)
+    finally:
+        await sqlite.close()
+
+
+async def _events(ledger: Ledger) -> list[EventPage]:
+    return [
+        await ledger.events(wanted, after, limit) for wanted in EVENT_FILTERS for after in (0, 3) for limit in (2, 100)
+    ]
+
+
+async def _before_is_before(ledger: Ledger) -> None:
+    for moment in (0.0, 1.0, 2.6, 1e12):
+        position = await ledger.position_before(moment)
+        assert all(event.position > position for _, event in await all_events(ledger, since=moment))
 
 
 class TestLifeCycle:

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
 import aiohttp
@@ -68,9 +69,10 @@ async def running(
         await _open(ledger)
         stack.push_async_callback(ledger.close)
         session = await stack.enter_async_context(open_session())
-        subscribers = [*_subscribers(config, log, clock), *further]
-        for subscriber in subscribers:
-            stack.push_async_callback(subscriber.sink.close)
+        subscribers: list[Subscriber] = []
+        for subscriber in chain(_subscribers(config, log, clock), further):
+            stack.push_async_callback(subscriber.sink.close)  # also where the next one cannot be made
+            subscribers.append(subscriber)
         shard = Shard(
             record=ledger,
             accounts=[parts.account(section, session) for section in config.accounts],
@@ -115,8 +117,8 @@ async def running(
             gate.drain()
 
 
-def _subscribers(config: Config, log: Log, clock: SystemClock) -> list[Subscriber]:
-    return [parts.subscriber(section, emit=log.info, system_clock=clock.system) for section in config.sinks]
+def _subscribers(config: Config, log: Log, clock: SystemClock) -> Iterator[Subscriber]:
+    return (parts.subscriber(section, emit=log.info, system_clock=clock.system) for section in config.sinks)
 
 
 async def _open(ledger: Ledger) -> None:

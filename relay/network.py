@@ -16,7 +16,9 @@ class AddressRefusedError(OSError):
 def reason_of(error: BaseException) -> Reason:
     """Why there was no answer. The order matters: aiohttp's errors are each other's kin."""
     match error:
-        case aiohttp.ClientConnectorError(os_error=AddressRefusedError()) | aiohttp.InvalidURL():
+        case (
+            aiohttp.ClientConnectorError(os_error=AddressRefusedError()) | AddressRefusedError() | aiohttp.InvalidURL()
+        ):
             return Reason.ADDRESS_REFUSED
         case TimeoutError():
             return Reason.TIMEOUT
@@ -24,7 +26,7 @@ def reason_of(error: BaseException) -> Reason:
             return Reason.DNS
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return Reason.TLS
-        case aiohttp.ClientConnectorError():
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             return Reason.CONNECT
         case aiohttp.ClientConnectionError() | ConnectionError():
             return Reason.RESET
@@ -36,6 +38,10 @@ def reason_of(error: BaseException) -> Reason:
 def describe(error: BaseException) -> str:
     """For people. Not `str(error)` as it is: aiohttp puts the url into some, and that may hold a secret."""
     match error:
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy cannot be reached: {error.os_error}"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answers {error.status} {error.message}"
         case aiohttp.ClientConnectorError():
             return str(error.os_error)
         case aiohttp.ClientResponseError() | aiohttp.ServerDisconnectedError():

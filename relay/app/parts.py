@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import aiohttp
 
+from relay.app.certificates import tls_context
 from relay.config import Config
 from relay.config.accounts import Account as AccountSection
 from relay.config.accounts import ApiTokenAuth, BearerAuth, ClientCredentialsAuth, RefreshTokenAuth
@@ -117,7 +118,7 @@ def _tls(section: AccountSection) -> ssl.SSLContext | None:
 
 
 def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], float]) -> Subscriber:
-    """Raises ConfigError: a kind of sink that this version does not know."""
+    """Raises ConfigError: a kind of sink that this version does not know, or a file of its TLS that cannot be used."""
     if not isinstance(section, LogSection | WebhookSection):
         raise ConfigError(f"sink {section.name}: kind {section.kind} is not available in this version")
     subscription = Subscription(
@@ -126,12 +127,14 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
     if isinstance(section, LogSection):
         sink = LogSink(section.name, emit)
         return Subscriber(subscription=subscription, sink=sink, schedule=Schedule(), concurrency=LOG_SINK_CONCURRENCY)
+    tls = tls_context(section)
     return Subscriber(
         subscription=subscription,
         sink=WebhookSink(
             webhook(section),
-            session=guarded_session(allow_private=section.allow_private),
+            session=guarded_session(allow_private=section.allow_private, proxied=section.proxy is not None),
             system_clock=system_clock,
+            tls=tls,
         ),
         schedule=Schedule(retry_seconds=section.retry_schedule_seconds),
         concurrency=section.concurrency,
@@ -147,6 +150,7 @@ def webhook(section: WebhookSection) -> Webhook:
         content_type=section.content_type,
         timeout_seconds=section.timeout_seconds,
         allow_private=section.allow_private,
+        proxy=None if section.proxy is None else section.proxy.get_secret_value(),
     )
 
 

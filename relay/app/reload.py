@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from relay.app import parts
+from relay.app.certificates import Certificates
 from relay.app.changes import Changes, applied, changes
 from relay.app.service import Service
 from relay.config import Config, Sources
@@ -31,6 +32,7 @@ class Reloading:
         self._service = service
         self._log = log
         self._running = self._seen = sources.config
+        self._certificates = Certificates(sources.config.sinks)
         self._told: frozenset[Trouble] = frozenset()
         self._restart: Sequence[str] = ()
         self._looked_seconds = 0.0
@@ -47,7 +49,8 @@ class Reloading:
         await asyncio.to_thread(self._sources.reload if called else self._sources.look)
         self._looked_seconds = time.monotonic() - began
         refusal = await self._apply(called=called)
-        self._tell((*self._sources.troubles.values(), *refusal))
+        unreadable = await self._renew_certificates()
+        self._tell((*self._sources.troubles.values(), *refusal, *unreadable))
 
     async def _called(self, hang_up: asyncio.Event) -> bool:
         try:
@@ -92,6 +95,16 @@ class Reloading:
         for subscriber in self._service.subscribers:
             if subscriber.subscription.sink in webhooks and isinstance(subscriber.sink, WebhookSink):
                 subscriber.sink.renew(webhooks[subscriber.subscription.sink])
+
+    async def _renew_certificates(self) -> Sequence[Trouble]:
+        """Why files of certificates cannot be used. What was made of them before stays in use."""
+        found = await asyncio.to_thread(self._certificates.look)
+        contexts = {one.sink: one.context for one in found}
+        for subscriber in self._service.subscribers:
+            context = contexts.get(subscriber.subscription.sink)
+            if context is not None and isinstance(subscriber.sink, WebhookSink):
+                subscriber.sink.renew_tls(context)
+        return [Trouble(text=one.trouble, reading=-1) for one in found if one.trouble is not None]
 
     def _accounts(self, difference: Changes) -> Sequence[Account]:
         return [parts.account(one, self._service.session) for one in (*difference.added, *difference.changed)]

@@ -10,6 +10,7 @@ from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, SecretStr
+from yarl import URL
 
 from relay.config.values import matching
 
@@ -77,7 +78,12 @@ def _origin(value: str) -> str:
 
 
 def _webhook_url(value: str) -> str:
-    _url_parts(value, "https://orders.example.com/hook")
+    example = "https://orders.example.com/hook"
+    _url_parts(value, example)
+    try:
+        URL(value)  # which is what requests are made with
+    except ValueError:
+        raise ValueError(f"must be a URL such as {example}") from None
     return value
 
 
@@ -89,8 +95,13 @@ def _bootstrap_servers(value: object) -> tuple[str, ...]:
 
 
 def _proxy(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    text = value.get_secret_value()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.path.strip("/")
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", text):
         raise ValueError("must be a URL such as http://proxy.example.com:3128")
     return value
 

@@ -94,6 +94,5 @@ class Config(Section):
         yield "intake.kafka", self.intake.kafka is not None
         for index, sink in enumerate(self.sinks):
             yield f"sinks[{index}].kind", isinstance(sink, KafkaSink)
-            for key in ("rate_per_second", "proxy", "ca_file", "client_cert_file"):
-                yield f"sinks[{index}].{key}", getattr(sink, key, None) is not None
+            yield f"sinks[{index}].rate_per_second", getattr(sink, "rate_per_second", None) is not None
         yield "callbacks", self.callbacks is not None

@@ -25,6 +25,9 @@ CALLBACK = "callback"  # what metrics and deliveries call the receivers that sub
 
 RETRY_SCHEDULE_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 
+# Beside those that `Headers` refuses everywhere
+OWN_HEADERS = frozenset({"accept-encoding", "traceparent", "user-agent"})
+
 RetryDelay = Annotated[float, Field(ge=0, le=604_800)]
 SigningSecrets = Annotated[Listed[SigningSecret], Field(min_length=1, max_length=10)]
 
@@ -68,6 +71,9 @@ class WebhookSink(_Sink):
         yield from super().rules()
         if not self.url.lower().startswith("https:") and not self.allow_http:
             yield Fault(path=("url",), text="must be an https URL unless allow_http is true")
+        for name in self.headers:
+            if name.lower() in OWN_HEADERS:
+                yield Fault(path=("headers", name), text="is a header that relay sets itself")
 
 
 class KafkaSink(_Sink):

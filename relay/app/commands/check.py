@@ -12,7 +12,7 @@ from relay.app import parts, process
 from relay.app.checks import Finding, Verdict
 from relay.app.checks.accounts import try_account
 from relay.app.checks.machine import try_ledger, try_listen
-from relay.app.checks.sinks import try_sink
+from relay.app.checks.sinks import try_sink, unusable
 from relay.app.commands.serve import load_supported
 from relay.app.terminal import COLOURS, console, say
 from relay.config import Config
@@ -32,6 +32,7 @@ def run(*, config: Path, environ: Mapping[str, str], offline: bool, account: str
     accounts = chosen(loaded.accounts, account)
     findings = [_configuration(config, loaded), *_machine(loaded, offline=offline)]
     if offline:
+        findings += filter(None, map(unusable, loaded.sinks))
         detail = f"accounts: {len(accounts)}, sinks: {len(loaded.sinks)}"
         findings.append(Finding(what="network", name="--offline", verdict=Verdict.SKIPPED, detail=detail))
     else:

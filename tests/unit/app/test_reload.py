@@ -3,14 +3,19 @@
 import asyncio
 
 import pytest
+from authority import Authority
 
 from relay.app import parts
 from relay.app.reload import Reloading, shown
 from relay.app.service import Service
 from relay.config import Sources
+from relay.core.delivery import Schedule, Subscription
+from relay.core.webhook import Webhook
 from relay.errors import LedgerError
 from relay.intake.keys import ANYONE
 from relay.intake.problems import Problem, Refused
+from relay.shard.ports import Subscriber
+from relay.sinks.webhook import WebhookSink
 
 KEY = "0123456789abcdef"
 
@@ -63,6 +68,7 @@ class Stage:
         self.folder.mkdir()
         self.write()
         self.shard, self.metrics, self.log = Shard(), Metrics(), Log()
+        self.subscribers = []
 
     def write(self, more="", *, own="own"):
         self.config.write_text(f"accounts_dir: {self.folder}\naccounts: [{account(own)}]\n{more}")
@@ -78,7 +84,7 @@ class Stage:
             access=self.access,
             metrics=self.metrics,
             shard=self.shard,
-            subscribers=(),
+            subscribers=self.subscribers,
             session=None,
             failure=None,
         )
@@ -212,6 +218,41 @@ async def test_an_account_that_cannot_be_reached_as_it_is_configured_changes_not
     await stage.call()
     assert "ca_file absent.pem of own cannot be used" in stage.log.of("config.reload_failed")[0]["error"]
     assert (stage.shard.told, stage.metrics.successful) == ([], False)
+
+
+class Sink(WebhookSink):
+    """Remembers the contexts that it was given."""
+
+    def __init__(self, hook):
+        super().__init__(hook, session=None, system_clock=None)
+        self.contexts = []
+
+    def renew_tls(self, tls):
+        self.contexts.append(tls)
+
+
+async def test_a_client_certificate_that_changes_reaches_its_sink_and_a_broken_one_alarms(tmp_path):
+    stage = Stage(tmp_path)
+    authority = Authority(tmp_path)
+    certificate = authority.issue("client")
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    keys = f"kind: webhook, url: 'https://orders.example.com', secrets: [{secret}], client_cert_file: '{certificate}'"
+    stage.write(f"sinks: [{{name: orders, {keys}}}]\n")
+    sink = Sink(Webhook(name="orders", url="https://orders.example.com"))
+    subscription = Subscription(sink="orders")
+    stage.subscribers = [Subscriber(subscription=subscription, sink=sink, schedule=Schedule(), concurrency=1)]
+    stage.start()
+    await stage.look()
+    assert (len(sink.contexts), stage.metrics.successful) == (1, True)
+    certificate.write_bytes(b"half of it")
+    await stage.look()
+    assert (len(sink.contexts), stage.metrics.successful) == (1, False)
+    (told,) = stage.log.of("config.reload_failed")
+    assert told["error"].startswith("sinks.orders.client_cert_file: ")
+    authority.issue("client")
+    await stage.look()
+    assert (len(sink.contexts), stage.metrics.successful) == (2, True)
+    assert stage.log.of("config.recovered") == [{}]
 
 
 async def test_the_log_holds_no_secret(stage):

@@ -78,6 +78,27 @@ def test_a_receivers_public_key_is_refused_with_the_right_word(loaded):
     assert public not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["User-Agent", "accept-encoding", "Traceparent", "Webhook-Id", "content-type", "Host"])
+def test_a_header_that_relay_sets_itself_cannot_be_set(loaded, name):
+    with pytest.raises(ConfigError, match=f"headers.{name}: is a header that relay sets itself"):
+        webhook(loaded, f"headers: {{{name}: mine}}")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://proxy:3128", "https://user:p%40ss@proxy.example.com", "http://10.0.0.1:3128/"]
+)
+def test_a_proxy_may_be_anywhere(loaded, proxy):
+    assert webhook(loaded, f"proxy: '{proxy}'").proxy.get_secret_value() == proxy
+
+
+@pytest.mark.parametrize(
+    "proxy", ["proxy:3128", "socks5://proxy", "http://proxy:0", "http://proxy:port", "http://a b", "http://[::1"]
+)
+def test_what_is_no_proxy_is_refused(loaded, proxy):
+    with pytest.raises(ConfigError, match=r"must be a URL such as http://proxy\.example\.com:3128"):
+        webhook(loaded, f"proxy: '{proxy}'")
+
+
 def test_plain_http_only_where_it_is_allowed(loaded):
     assert webhook(loaded, "allow_http: true", url="http://a.example.com").url == "http://a.example.com"
     with pytest.raises(ConfigError, match="must be an https URL unless allow_http is true"):

@@ -153,6 +153,8 @@ def test_a_proxy_is_asked_for_a_private_name_only_where_this_is_allowed(host):
         "127.1.",
         "0X7F.1",
         "example.0x",
+        "orders.interna%6c",
+        "b\u00fccher.example",
         "metadata.google.internal.",
         "METADATA",
     ],

@@ -5,12 +5,12 @@ A validator raises ValueError with a sentence that begins with "must": what is a
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from relay.config.faults import Fault, alternatives, broken
+from relay.core.events import short_name, types_named
 from relay.core.job import STATES, EventType, Outcome
 from relay.core.signing import PUBLIC_KEY_PREFIX, SecretError, signer
 
@@ -115,24 +115,12 @@ def _event_types(value: object) -> object:
     """A list of names and patterns as event types; anything else is left for the type to refuse."""
     if not isinstance(value, list):
         return value
-    chosen = [_events_named(entry) for entry in value]
-    names = alternatives(["terminal", '"*"', *map(_short, EventType)])
+    chosen = [types_named(entry) if isinstance(entry, str) else frozenset() for entry in value]
+    names = alternatives(["terminal", '"*"', *map(short_name, EventType)])
     faults = [Fault(path=(index,), text=f"must be {names}") for index, found in enumerate(chosen) if not found]
     if faults:
         raise broken(faults)
     return frozenset().union(*chosen)
-
-
-def _events_named(name: object) -> frozenset[EventType]:
-    if not isinstance(name, str):
-        return frozenset()
-    if name == "terminal":
-        return TERMINAL_EVENTS
-    return frozenset(kind for kind in EventType if fnmatchcase(kind, name) or fnmatchcase(_short(kind), name))
-
-
-def _short(kind: EventType) -> str:
-    return kind.rpartition(".")[2]
 
 
 Name = Annotated[

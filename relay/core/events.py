@@ -6,6 +6,7 @@ repeat, also after a restart, is the same bytes.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -39,6 +40,17 @@ class CloudEvent:
     sequence: str
     data: bytes
     traceparent: str | None = None
+
+
+def types_named(name: str) -> frozenset[EventType]:
+    """What people call them: `terminal` for those five, else a pattern of full or short names: `*`, `completed`."""
+    if name == "terminal":
+        return TERMINAL_TYPES
+    return frozenset(kind for kind in EventType if fnmatchcase(kind, name) or fnmatchcase(short_name(kind), name))
+
+
+def short_name(kind: EventType) -> str:
+    return kind.rpartition(".")[2]
 
 
 def source_of(base_url: str) -> str:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.events import TERMINAL_TYPES, event_id, render, source_of, structured, timestamp
+from relay.core.events import (
+    TERMINAL_TYPES,
+    event_id,
+    render,
+    source_of,
+    source_of_stranger,
+    structured,
+    timestamp,
+    types_named,
+)
 from relay.core.job import Event, EventType, Items, Job, Outcome, TrackRequest, decode, encode
 from relay.core.observe import Rules, expire, give_up, observe, track
 from relay.errors import Reason
@@ -269,6 +278,27 @@ def test_a_repeat_from_the_ledger_is_the_same_bytes(job):
 def test_times_are_utc_with_milliseconds():
     assert timestamp(0.0) == "1970-01-01T00:00:00.000Z"
     assert timestamp(1_770_105_600.25) == "2026-02-03T08:00:00.250Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("completed", {EventType.COMPLETED}),
+        ("zendesk.job.completed", {EventType.COMPLETED}),
+        ("terminal", TERMINAL_TYPES),
+        ("*", set(EventType)),
+        ("zendesk.*", set(EventType)),
+        ("*ed", set(EventType) - {EventType.LOST}),
+        ("done", set()),
+        ("", set()),
+    ],
+)
+def test_types_go_by_full_and_short_names_patterns_and_terminal(name, types):
+    assert types_named(name) == types
+
+
+def test_an_account_that_is_no_longer_configured_has_a_source_too():
+    assert source_of_stranger("acme") == "urn:zendesk-job-relay:account:acme"
 
 
 if __name__ == "__main__":

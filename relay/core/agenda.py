@@ -35,10 +35,10 @@ class Agenda:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
-    def due(self, now: float) -> Sequence[str]:
-        """Accounts whose time has come, each once, the earliest first; they stay asleep until `set` again."""
+    def due(self, now: float, most: float = math.inf) -> Sequence[str]:
+        """At most so many accounts whose time has come, each once, the earliest first; asleep until `set` again."""
         accounts: list[str] = []
-        while self.next_at() <= now:
+        while len(accounts) < most and self.next_at() <= now:
             _, account = heapq.heappop(self._heap)
             del self._at[account]
             accounts.append(account)

@@ -41,6 +41,16 @@ class TestAgenda:
             woken.append(account)
         assert woken == ["busy", "other"]
 
+    def test_of_many_that_are_due_a_few_are_woken_and_the_others_keep_their_turn(self):
+        agenda = Agenda()
+        for number in range(5):
+            agenda.set(f"a{number}", float(number))
+        assert agenda.due(3.0, 2) == ["a0", "a1"]
+        agenda.set("a0", 3.0)
+        assert agenda.next_at() == 2.0
+        assert agenda.due(3.0, 2) == ["a2", "a0"]
+        assert agenda.due(3.0, 2) == ["a3"]
+
     def test_ten_thousand_accounts_that_change_their_minds_cost_a_bounded_heap(self):
         agenda, accounts = Agenda(), 10_000
         for round_number in range(20):

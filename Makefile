@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check format lint types imports unit test bench bench-schedule lock clean
+.PHONY: help demo kafka check format lint types imports unit test bench bench-schedule lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ help: ## what there is
 
 demo: $(READY) ## simulator, relay and sample jobs in this terminal; Ctrl-C ends it
 	@$(BIN)/relay demo
+
+kafka: $(READY) ## a Kafka broker on this machine to try things with (needs Java and Maven); Ctrl-C ends it
+	@PYTHONPATH=tests $(BIN)/python -m kafka
 
 check: format lint types imports unit ## what takes seconds: format, lint, types, import rules, unit tests
 
@@ -39,6 +42,7 @@ unit: $(READY)
 	$(BIN)/pytest tests/unit
 
 test: check ## check, and the contract, integration and simulation tests
+	@PYTHONPATH=tests $(BIN)/python -m kafka.jars
 	$(BIN)/pytest tests/contract tests/integration tests/sim
 
 bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same run

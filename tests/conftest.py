@@ -5,19 +5,31 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["kafka.fixtures"]
+
 DESCRIPTORS = Path("/proc/self/fd")  # Linux; elsewhere the guard below looks at nothing
 
 
 @pytest.fixture(scope="session")
-def require():
-    """The path of a program that a test needs. Without it the test is skipped, or fails if RELAY_REQUIRE_ALL=1."""
+def lacking():
+    """What to call when a test lacks something, and why: it is skipped, or fails if RELAY_REQUIRE_ALL=1."""
+
+    def refuse(why):
+        if os.environ.get("RELAY_REQUIRE_ALL") == "1":
+            pytest.fail(f"{why}, and RELAY_REQUIRE_ALL=1")
+        pytest.skip(why)
+
+    return refuse
+
+
+@pytest.fixture(scope="session")
+def require(lacking):
+    """The path of a program that a test needs, which lacks it otherwise."""
 
     def path_of(program):
         path = shutil.which(program)
-        if path is None and os.environ.get("RELAY_REQUIRE_ALL") == "1":
-            pytest.fail(f"{program} is not installed, and RELAY_REQUIRE_ALL=1")
         if path is None:
-            pytest.skip(f"{program} is not installed")
+            lacking(f"{program} is not installed")
         return Path(path)
 
     return path_of

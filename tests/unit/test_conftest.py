@@ -20,6 +20,15 @@ def test_a_missing_program_fails_the_test_where_everything_is_required(require, 
         require("no-such-program")
 
 
+def test_whatever_else_a_test_lacks_is_treated_alike(lacking, monkeypatch):
+    monkeypatch.delenv("RELAY_REQUIRE_ALL", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="the broker is away"):
+        lacking("the broker is away")
+    monkeypatch.setenv("RELAY_REQUIRE_ALL", "1")
+    with pytest.raises(pytest.fail.Exception, match="the broker is away, and RELAY_REQUIRE_ALL=1"):
+        lacking("the broker is away")
+
+
 def test_a_program_that_is_there_is_found(require):
     assert require("sh").name == "sh"
 

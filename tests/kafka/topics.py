@@ -1,0 +1,129 @@
+"""Topics as tests make, fill and read them: a client of its own, which shares nothing with relay's."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+
+
+class Message(NamedTuple):
+    """What is produced. `key` None: to any partition."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+
+
+class Topics:
+    """`bootstrap`: as the client wants it. All calls raise aiokafka's own errors."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+    async def create(
+        self, purpose: str, *, partitions: int = 1, replicas: int = 1, configs: Mapping[str, str] | None = None
+    ) -> str:
+        """A new topic with a name that holds the purpose and that nobody else has."""
+        name = f"{purpose}-{uuid.uuid4().hex[:12]}"
+        await self.create_named(name, partitions=partitions, replicas=replicas, configs=configs)
+        return name
+
+    async def create_named(
+        self, name: str, *, partitions: int = 1, replicas: int = 1, configs: Mapping[str, str] | None = None
+    ) -> None:
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, topic_configs=configs)
+        async with self._admin() as admin:
+            response = await admin.create_topics([topic])
+        [(_, code, text)] = response.topic_errors
+        assert code == 0, text
+
+    async def delete(self, name: str) -> None:
+        async with self._admin() as admin:
+            await admin.delete_topics([name])
+
+    async def grow(self, name: str, partitions: int) -> None:
+        """To this many partitions in all."""
+        async with self._admin() as admin:
+            await admin.create_partitions({name: NewPartitions(partitions)})
+
+    async def forget(self, name: str, before: int, *, partition: int = 0) -> None:
+        """As retention does: the log starts at this offset from now on."""
+        async with self._admin() as admin:
+            await admin.delete_records({TopicPartition(name, partition): RecordsToDelete(before)})
+
+    async def names(self) -> Sequence[str]:
+        async with self._admin() as admin:
+            names: Sequence[str] = await admin.list_topics()
+        return names
+
+    async def produce(self, topic: str, *messages: Message | bytes, transactional: bool = False) -> None:
+        """In this order, and each acknowledged."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            acks="all",
+            max_request_size=8 * 1024 * 1024,
+            transactional_id=f"tests-{uuid.uuid4()}" if transactional else None,
+        )
+        async with producer:
+            if transactional:
+                async with producer.transaction():
+                    await _produce(producer, topic, messages)
+            else:
+                await _produce(producer, topic, messages)
+
+    async def read(self, topic: str, count: int, *, seconds: float = 20.0) -> list[ConsumerRecord[bytes, bytes]]:
+        """The first so many records, in the order of each partition. Fewer, if there are no more in time."""
+        return await self.read_until(topic, lambda records: len(records) >= count, seconds=seconds)
+
+    async def read_until(
+        self,
+        topic: str,
+        enough: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], object],
+        *,
+        seconds: float = 20.0,
+    ) -> list[ConsumerRecord[bytes, bytes]]:
+        """From the start until they are enough, or the time is up."""
+        records: list[ConsumerRecord[bytes, bytes]] = []
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=self.bootstrap,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+        )
+        async with consumer:
+            try:
+                async with asyncio.timeout(seconds):
+                    while not enough(records):
+                        for found in (await consumer.getmany(timeout_ms=200)).values():
+                            records.extend(found)
+            except TimeoutError:
+                pass
+        return records
+
+
+async def _produce(producer: AIOKafkaProducer, topic: str, messages: Sequence[Message | bytes]) -> None:
+    acknowledged = []
+    for each in messages:
+        message = Message(each) if isinstance(each, bytes) else each
+        acknowledged.append(
+            await producer.send(
+                topic, message.value, key=message.key, headers=message.headers, partition=message.partition
+            )
+        )
+    for future in acknowledged:
+        await future

@@ -7,7 +7,7 @@ from relay.config import Config
 from relay.config.accounts import Account
 from relay.config.sinks import Sink, WebhookSink
 
-AT_ONCE = frozenset({"account_defaults", "accounts", "accounts_dir", "polling"})
+AT_ONCE = frozenset({"account_defaults", "accounts", "accounts_dir", "callbacks", "polling"})
 PARTLY = frozenset({"server", "sinks"})
 
 
@@ -21,6 +21,7 @@ class Changes:
     polling: bool = False
     api_keys: bool = False
     sinks: tuple[WebhookSink, ...] = ()
+    callbacks: bool = False
     restart: tuple[str, ...] = ()
 
     @property
@@ -30,7 +31,7 @@ class Changes:
     @property
     def any(self) -> bool:
         """Whether anything can be had now."""
-        return self.accounts or self.polling or self.api_keys or bool(self.sinks)
+        return self.accounts or self.polling or self.api_keys or bool(self.sinks) or self.callbacks
 
 
 def changes(running: Config, wanted: Config) -> Changes:
@@ -48,6 +49,7 @@ def changes(running: Config, wanted: Config) -> Changes:
             for one, after in zip(running.sinks, renewed, strict=True)
             if one != after and isinstance(after, WebhookSink)
         ),
+        callbacks=running.callbacks != wanted.callbacks,
         restart=tuple(_restart(running, wanted)),
     )
 

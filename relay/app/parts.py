@@ -15,6 +15,7 @@ from relay.config.server import Server
 from relay.config.sinks import LogSink as LogSection
 from relay.config.sinks import Sink as SinkSection
 from relay.config.sinks import WebhookSink as WebhookSection
+from relay.core.allowlist import AllowedHost, Allowlist
 from relay.core.delivery import Schedule, Subscription
 from relay.core.events import source_of
 from relay.core.observe import Rules
@@ -175,13 +176,28 @@ def polling(section: PollingSection) -> Polling:
 
 
 def access(config: Config) -> Access:
-    """Who may call the API, and for which accounts."""
-    return Access(keyring=keyring(config.server), directory=directory(config))
+    """Who may call the API, for which accounts, and whom they may have called back."""
+    return Access(keyring=keyring(config.server), directory=directory(config), callbacks=allowlist(config))
 
 
 def directory(config: Config) -> Directory:
     """The accounts that jobs may be submitted for."""
     return Directory(KnownAccount(name=one.name, base_url=one.base_url, hosts=one.hosts) for one in config.accounts)
+
+
+def allowlist(config: Config) -> Allowlist:
+    """The hosts of callbacks; none where there is no such section."""
+    return Allowlist(
+        [
+            AllowedHost(
+                pattern=one.host,
+                allow_http=one.allow_http,
+                allow_private=one.allow_private,
+                secrets=tuple(signer(secret.get_secret_value()) for secret in one.secrets),
+            )
+            for one in (config.callbacks.allow if config.callbacks else ())
+        ]
+    )
 
 
 def keyring(server: Server) -> Keyring:

@@ -95,6 +95,9 @@ class Reloading:
         for subscriber in self._service.subscribers:
             if subscriber.subscription.sink in webhooks and isinstance(subscriber.sink, WebhookSink):
                 subscriber.sink.renew(webhooks[subscriber.subscription.sink])
+        if difference.callbacks:
+            self._service.access.callbacks = allowlist = parts.allowlist(wanted)
+            self._service.callbacks.renew(allowlist)
 
     async def _renew_certificates(self) -> Sequence[Trouble]:
         """Why files of certificates cannot be used. What was made of them before stays in use."""
@@ -132,6 +135,8 @@ def told(difference: Changes) -> dict[str, object]:
         fields["polling"] = True
     if difference.api_keys:
         fields["api_keys"] = True
+    if difference.callbacks:
+        fields["callbacks"] = True
     return fields
 
 

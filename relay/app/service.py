@@ -29,6 +29,7 @@ from relay.ops.health import Health
 from relay.ops.metrics import Metrics
 from relay.shard import Shard
 from relay.shard.ports import Log, Subscriber, Surroundings
+from relay.sinks.callbacks import CallbackSinks
 from relay.zendesk.transport import open_session
 
 LOOP_LAG_SECONDS = 0.5
@@ -46,6 +47,7 @@ class Service:
     metrics: Metrics
     shard: Shard
     subscribers: Sequence[Subscriber]
+    callbacks: CallbackSinks
     session: aiohttp.ClientSession
     failure: asyncio.Task[None]
 
@@ -73,10 +75,14 @@ async def running(
         for subscriber in chain(_subscribers(config, log, clock), further):
             stack.push_async_callback(subscriber.sink.close)  # also where the next one cannot be made
             subscribers.append(subscriber)
+        access = parts.access(config)
+        callbacks = CallbackSinks(access.callbacks, system_clock=clock.system)
+        stack.push_async_callback(callbacks.close)
         shard = Shard(
             record=ledger,
             accounts=[parts.account(section, session) for section in config.accounts],
             subscribers=subscribers,
+            callbacks=callbacks,
             settings=parts.settings(config),
             surroundings=Surroundings(
                 clock=clock,
@@ -87,7 +93,6 @@ async def running(
             ),
         )
         gate = Gate(Bounds())
-        access = parts.access(config)
         jobs = JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic)
         accounts = AccountCalls(accounts=shard, access=access)
         sinks = [subscriber.subscription.sink for subscriber in subscribers]
@@ -108,6 +113,7 @@ async def running(
                 metrics=metrics,
                 shard=shard,
                 subscribers=subscribers,
+                callbacks=callbacks,
                 session=session,
                 failure=failure,
             )

@@ -110,7 +110,12 @@ HostName = Annotated[
     str, matching(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*", "must be a host name in lower case, such as help.acme.com")
 ]
 HostPattern = Annotated[
-    str, matching(r"(?=.{1,253}$)[a-z0-9*-]+(\.[a-z0-9*-]+)*", "must be a host name or a pattern such as *.acme.com")
+    str,
+    # With a * at its end, as in hooks.*, it would let in names that somebody else owns.
+    matching(
+        r"\*|(?=.{1,253}$)([a-z0-9*_-]+\.)*[a-z0-9_-]+",
+        "must be a host in lower case, a pattern that ends with a name such as *.acme.com, or * for any host",
+    ),
 ]
 Listen = Annotated[
     ListenAddress, PlainValidator(_listen_address, json_schema_input_type=str), PlainSerializer(str, return_type=str)

@@ -95,4 +95,3 @@ class Config(Section):
         for index, sink in enumerate(self.sinks):
             yield f"sinks[{index}].kind", isinstance(sink, KafkaSink)
             yield f"sinks[{index}].rate_per_second", getattr(sink, "rate_per_second", None) is not None
-        yield "callbacks", self.callbacks is not None

@@ -20,8 +20,7 @@ from relay.config.values import (
     TopicName,
     unique,
 )
-
-CALLBACK = "callback"  # what metrics and deliveries call the receivers that submitters name themselves
+from relay.core.callbacks import CALLBACK
 
 RETRY_SCHEDULE_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 
@@ -87,6 +86,8 @@ Sinks = Annotated[Listed[Sink], AfterValidator(unique("name"))]
 
 
 class CallbackHost(Section):
+    """`host`: in a pattern, `*` stands for any characters, dots among them."""
+
     host: HostPattern
     allow_http: bool = False
     allow_private: bool = False
@@ -94,4 +95,6 @@ class CallbackHost(Section):
 
 
 class Callbacks(Section):
-    allow: Annotated[Listed[CallbackHost], Field(min_length=1, max_length=100)]
+    """The first host that fits decides."""
+
+    allow: Annotated[Listed[CallbackHost], Field(min_length=1, max_length=100), AfterValidator(unique("host"))]

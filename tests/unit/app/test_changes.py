@@ -55,6 +55,16 @@ def test_keys_take_effect_at_once():
     assert (found.api_keys, found.any, found.restart) == (True, True, ())
 
 
+CALLBACKS = f"callbacks: {{allow: [{{host: '*.acme.com', secrets: [{SECRETS[0]}]}}]}}\n"
+
+
+@pytest.mark.parametrize("more", ["", CALLBACKS.replace("*.", ""), CALLBACKS.replace(SECRETS[0], SECRETS[1])])
+def test_hosts_and_secrets_of_callbacks_take_effect_at_once(more):
+    found = changes(config(more=CALLBACKS), config(more=more))
+    assert found == Changes(callbacks=True)
+    assert found.any
+
+
 def test_secrets_and_headers_of_a_webhook_take_effect_at_once_and_leave_the_rest_as_it_runs():
     other = config(sinks=(hook(more=", headers: {X-Key: k}, concurrency: 3").replace(SECRETS[0], SECRETS[1]),))
     found = changes(config(), other)
@@ -102,6 +112,7 @@ SOME = [
     config(B, more="polling: {lost_after_seconds: 5}\nserver: {listen: '127.0.0.1:9'}\n"),
     config(sinks=(hook(more=", headers: {X-Key: k}, concurrency: 3").replace(SECRETS[0], SECRETS[1]), hook("b"))),
     config(more="server: {api_keys: [{name: k, key: 0123456789abcdef}]}\nretention: {dead_hours: 1}\n"),
+    config(more=CALLBACKS),
 ]
 
 

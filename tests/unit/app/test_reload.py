@@ -60,6 +60,15 @@ class Log:
         return [fields for _, name, fields in self.entries if name == event]
 
 
+class Callbacks:
+    """Remembers what it was told to be."""
+
+    allowlist = None
+
+    def renew(self, allowlist):
+        self.allowlist = allowlist
+
+
 class Stage:
     """A service of fakes, whose configuration is in a folder."""
 
@@ -69,6 +78,7 @@ class Stage:
         self.write()
         self.shard, self.metrics, self.log = Shard(), Metrics(), Log()
         self.subscribers = []
+        self.callbacks = Callbacks()
 
     def write(self, more="", *, own="own"):
         self.config.write_text(f"accounts_dir: {self.folder}\naccounts: [{account(own)}]\n{more}")
@@ -85,6 +95,7 @@ class Stage:
             metrics=self.metrics,
             shard=self.shard,
             subscribers=self.subscribers,
+            callbacks=self.callbacks,
             session=None,
             failure=None,
         )
@@ -144,6 +155,20 @@ async def test_keys_and_the_polling_of_strangers_are_taken_when_called(stage):
         stage.access.keyring.identify(None)
     assert stage.shard.told == [(["own"], [], 5)]
     assert stage.log.of("config.reloaded") == [{"accounts_changed": ["own"], "polling": True, "api_keys": True}]
+
+
+async def test_hosts_of_callbacks_reach_the_intake_and_those_who_send(stage):
+    secret = stage.config.with_name("secret")
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    stage.write(f"callbacks: {{allow: [{{host: hooks.acme.com, secrets: ['${{file:{secret}}}']}}]}}")
+    await stage.call()
+    before = stage.access.callbacks.allowed("https://hooks.acme.com/")
+    assert stage.callbacks.allowlist is stage.access.callbacks
+    secret.write_text("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+    await stage.look()
+    after = stage.callbacks.allowlist.allowed("https://hooks.acme.com/")
+    assert before.secrets != after.secrets
+    assert stage.log.of("config.reloaded") == [{"callbacks": True}] * 2
 
 
 async def test_being_called_is_answered_even_if_nothing_changed(stage):

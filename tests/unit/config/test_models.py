@@ -6,7 +6,6 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
         "intake: {kafka: {}}\n"
         "sinks: [{name: console, kind: log}, {name: bus, kind: kafka}, {name: a, kind: webhook,"
         " url: https://a.example.com, secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], rate_per_second: 5}]\n"
-        "callbacks: {allow: [{host: '*.local', secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}]}\n",
     )
     assert config.kafka.bootstrap_servers == ("kafka:9092", "other:9092")
     assert [sentence.split(": ") for sentence in config.unsupported()] == [
@@ -17,7 +16,6 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
             "intake.kafka",
             "sinks[1].kind",
             "sinks[2].rate_per_second",
-            "callbacks",
         )
     ]
 

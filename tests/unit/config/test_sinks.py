@@ -99,6 +99,13 @@ def test_what_is_no_proxy_is_refused(loaded, proxy):
         webhook(loaded, f"proxy: '{proxy}'")
 
 
+@pytest.mark.parametrize("host", ["*", "hooks.acme.com", "*.svc.cluster.local", "hooks.*.acme.com", "10.1.2.3", "web"])
+def test_callbacks_may_go_to_hosts_and_to_patterns_that_end_with_a_name(loaded, host):
+    section = f"allow: [{{host: '{host}', secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}}]"
+    (entry,) = loaded(f"callbacks: {{{section}}}\n").callbacks.allow
+    assert (entry.host, entry.allow_http, entry.allow_private, len(entry.secrets)) == (host, False, False, 1)
+
+
 def test_plain_http_only_where_it_is_allowed(loaded):
     assert webhook(loaded, "allow_http: true", url="http://a.example.com").url == "http://a.example.com"
     with pytest.raises(ConfigError, match="must be an https URL unless allow_http is true"):

@@ -4,8 +4,10 @@ import base64
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import aiohttp
+from yarl import URL
 
 from relay import __version__
 from relay.core.tokens import TOKEN_PATH, TokenRequest
@@ -89,7 +91,7 @@ class Transport:
         try:
             async with self._session.request(
                 method,
-                self._peer.base_url + path,
+                self._url(path),
                 headers=headers,
                 data=body,
                 allow_redirects=False,
@@ -103,6 +105,16 @@ class Transport:
             return NoResponse(reason=Reason.UNREADABLE, detail=f"more than {BODY_BYTES_MAX:,} bytes")
         told = {name.lower(): value for name, value in answer.headers.items()}
         return Response(status=answer.status, headers=told, body=self._without_secrets(content, headers))
+
+    @cached_property
+    def _base(self) -> URL:
+        return URL(self._peer.base_url)
+
+    def _url(self, path: str) -> URL:
+        """As it goes over the wire. From its parts, since the base is the same each time and the path is encoded."""
+        path, _, query = path.partition("?")
+        base = self._base
+        return URL.build(scheme=base.scheme, authority=base.raw_authority, path=path, query_string=query, encoded=True)
 
     def _without_secrets(self, content: bytes, sent: Mapping[str, str]) -> bytes:
         """Some gateways echo what they refuse, and an excerpt of a refusal gets into the log."""

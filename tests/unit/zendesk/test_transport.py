@@ -123,6 +123,12 @@ class TestHoweverItEnds:
             response = await ask(Transport(peer, session))
         assert response.reason is Reason.CONNECT
 
+    async def test_a_host_that_cannot_be_is_told(self, ask):
+        async with open_session() as session:
+            response = await ask(Transport(Peer(base_url=f"http://{'ü' * 70}.example"), session))
+        assert isinstance(response, NoResponse)
+        assert response.reason is Reason.CONNECT
+
     async def test_a_reset_is_told_and_not_tried_again(self, ask):
         """One grant, one request: also where a kept connection turns out to be dead."""
         seen = []

@@ -39,11 +39,11 @@ def describe(error: BaseException) -> str:
     """For people. Not `str(error)` as it is: aiohttp puts the url into some, and that may hold a secret."""
     match error:
         case aiohttp.ClientProxyConnectionError():
-            return f"the proxy cannot be reached: {error.os_error}"
+            return f"the proxy cannot be reached: {describe(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             return f"the proxy answers {error.status} {error.message}"
         case aiohttp.ClientConnectorError():
-            return str(error.os_error)
+            return error.os_error.strerror or str(error.os_error)
         case aiohttp.ClientResponseError() | aiohttp.ServerDisconnectedError():
             return f"{type(error).__name__}: {error.message}"
         case OSError(strerror=str(text)):

@@ -31,6 +31,12 @@ KEY = ConnectionKey(
         (aiohttp.ClientConnectionResetError("closing transport"), Reason.RESET),
         (ConnectionResetError(errno.ECONNRESET, "reset"), Reason.RESET),
         (aiohttp.ClientPayloadError("incomplete"), Reason.UNREADABLE),
+        (
+            aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+            Reason.CONNECT,
+        ),
+        (aiohttp.ClientHttpProxyError(None, (), status=407, message="Proxy Authentication Required"), Reason.CONNECT),
+        (AddressRefusedError(errno.EACCES, "no"), Reason.ADDRESS_REFUSED),
         (RuntimeError("handler is closed"), Reason.CONNECT),
         (UnicodeError("label too long"), Reason.CONNECT),
     ],
@@ -52,6 +58,13 @@ def test_what_is_said_of_a_failure_does_not_hold_the_url(error):
     ("error", "said"),
     [
         (aiohttp.ClientConnectorError(KEY, AddressRefusedError("10.0.0.1 is private")), "10.0.0.1 is private"),
+        (aiohttp.ClientConnectorError(KEY, AddressRefusedError(errno.EACCES, "it is private")), "it is private"),
+        (AddressRefusedError(errno.EACCES, "it is private"), "it is private"),
+        (
+            aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+            "the proxy cannot be reached: refused",
+        ),
+        (aiohttp.ClientHttpProxyError(None, (), status=407, message="Who"), "the proxy answers 407 Who"),
         (aiohttp.ClientOSError(errno.ECONNRESET, "reset by peer"), "reset by peer"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "refused"),
         (aiohttp.ServerDisconnectedError(), "ServerDisconnectedError: Server disconnected"),

@@ -1,21 +1,20 @@
 """`relay track`: hand jobs to a running relay, and wait for them where that is wanted."""
 
 import asyncio
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from relay.app import process
+from relay.app.client import START_ONE, Caller, NotReachedError, open_session, patiently
+from relay.app.ids import read
 from relay.app.terminal import COLOURS, console, say
-from relay.app.tracking.client import BusyError, Client, NotReachedError, Tracked, open_session
+from relay.app.tracking.client import Client, Tracked
 from relay.app.tracking.display import Display
 from relay.app.tracking.following import Following
 from relay.core.job import Outcome
 from relay.errors import ConfigError, RelayError
 
 JOBS_MAX = 1_000  # in one call
-STANDARD_INPUT = "-"
-BUSY_SECONDS_MAX = 5.0
-BUSY_TRIES_MAX = 12
 BAR_SECONDS, LINE_SECONDS = 1.0, 30.0  # how long a job may go unseen while it runs: with a bar to move, and without
 
 
@@ -23,25 +22,15 @@ def run(
     *, ids: Sequence[str], account: str | None, wait: bool, timeout: float | None, url: str, api_key: str | None
 ) -> int:
     """0; 1 where a job that was waited for did not succeed. Raises RelayError."""
-    wanted = list(dict.fromkeys(_read(ids)))
-    if not wanted:
-        raise ConfigError("there is no id on standard input")
+    wanted = read(ids)
 
     async def track() -> int:
         async with open_session(api_key) as session:
-            client = Client(session, url)
+            client = Client(Caller(session, url))
             jobs = await _hand_in(client, wanted, account)
             return await _wait(client, jobs, timeout) if wait else _told(jobs)
 
     return process.run(track())
-
-
-def _read(ids: Sequence[str]) -> Iterator[str]:
-    for given in ids:
-        if given == STANDARD_INPUT:
-            yield from sys.stdin.buffer.read().decode(errors="replace").split()
-        else:
-            yield given
 
 
 async def _hand_in(client: Client, ids: Sequence[str], account: str | None) -> list[Tracked]:
@@ -49,22 +38,13 @@ async def _hand_in(client: Client, ids: Sequence[str], account: str | None) -> l
     tracked: list[Tracked] = []
     for start in range(0, len(ids), JOBS_MAX):
         try:
-            tracked += await _patiently(client, ids[start : start + JOBS_MAX], account)
+            tracked += await patiently(partial(client.track, ids[start : start + JOBS_MAX], account))
         except NotReachedError as error:
-            raise NotReachedError(f"{error}; start one with `relay serve`, or say where it is with --url") from error
+            raise NotReachedError(f"{error}; {START_ONE}") from error
         except ConfigError as error:
             before = f"\nthe {len(tracked)} jobs before these are tracked" if tracked else ""
             raise ConfigError(f"{error}{before}") from error
     return tracked
-
-
-async def _patiently(client: Client, ids: Sequence[str], account: str | None) -> Sequence[Tracked]:
-    for _ in range(BUSY_TRIES_MAX):
-        try:
-            return await client.track(ids, account)
-        except BusyError as error:
-            await asyncio.sleep(min(error.seconds, BUSY_SECONDS_MAX))
-    return await client.track(ids, account)
 
 
 def _told(jobs: Sequence[Tracked]) -> int:

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from relay.app.tracking.client import BusyError, Client, NotReachedError, NotTrackedError, Tracked
+from relay.app.client import BusyError, NotReachedError
+from relay.app.tracking.client import Client, NotTrackedError, Tracked
 
 LOOKS_MAX = 64  # at once
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.5, 5.0

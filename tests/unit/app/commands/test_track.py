@@ -1,10 +1,8 @@
-import io
-from types import SimpleNamespace
-
 import pytest
 
+from relay.app.client import BusyError, NotReachedError
 from relay.app.commands import track
-from relay.app.tracking.client import BusyError, NotReachedError, Tracked
+from relay.app.tracking.client import Tracked
 from relay.errors import ConfigError
 
 
@@ -43,12 +41,6 @@ async def test_a_busy_relay_is_asked_again():
     assert len(relay.calls) == 2
 
 
-async def test_a_relay_that_stays_busy_is_given_up(monkeypatch):
-    monkeypatch.setattr(track, "BUSY_TRIES_MAX", 3)
-    with pytest.raises(BusyError):
-        await hand_in(Relay(*[BusyError("overloaded", 0.0)] * 10), 1)
-
-
 async def test_what_was_taken_before_a_refusal_is_said():
     with pytest.raises(ConfigError, match=r"no good\nthe 1000 jobs before these are tracked"):
         await hand_in(Relay(None, ConfigError("no good")), 1_001)
@@ -57,16 +49,3 @@ async def test_what_was_taken_before_a_refusal_is_said():
 async def test_where_nobody_answers_it_says_how_to_start_one():
     with pytest.raises(NotReachedError, match=r"nobody; start one with `relay serve`, or .* --url"):
         await hand_in(Relay(NotReachedError("nobody")), 1)
-
-
-def test_ids_are_read_from_standard_input_where_a_minus_stands(monkeypatch):
-    stdin = SimpleNamespace(buffer=io.BytesIO(b"V3-2 V3-3\n\n\tV3-4\r\n\xff"))
-    monkeypatch.setattr(track.sys, "stdin", stdin)
-    assert list(track._read(["V3-1", "-", "V3-5"])) == [
-        "V3-1",
-        "V3-2",
-        "V3-3",
-        "V3-4",
-        "\N{REPLACEMENT CHARACTER}",
-        "V3-5",
-    ]

@@ -2,8 +2,9 @@ import asyncio
 
 import pytest
 
+from relay.app.client import BusyError, NotReachedError
 from relay.app.tracking import following
-from relay.app.tracking.client import BusyError, NotReachedError, NotTrackedError, Tracked
+from relay.app.tracking.client import NotTrackedError, Tracked
 from relay.app.tracking.following import LOOKS_MAX, Following
 from relay.errors import ConfigError
 

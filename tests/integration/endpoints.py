@@ -96,6 +96,20 @@ async def peer(talk, **server):
         await listening.wait_closed()
 
 
+def endless(head, chunk, pause=0.0):
+    """A peer that answers with `head` and then with `chunk` until nobody listens."""
+
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        while True:
+            writer.write(chunk)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return talk
+
+
 class Resolver(AbstractResolver):
     """Answers each look-up with the next list of addresses, and then ever the last. `asked`: for what."""
 

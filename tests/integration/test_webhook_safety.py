@@ -13,7 +13,18 @@ from contextlib import asynccontextmanager
 import pytest
 import standardwebhooks
 from aiohttp import web
-from integration.endpoints import EVENT, SECRETS, TRACEPARENT, Resolver, peer, receiver, send_to, sink_to, taken
+from integration.endpoints import (
+    EVENT,
+    SECRETS,
+    TRACEPARENT,
+    Resolver,
+    endless,
+    peer,
+    receiver,
+    send_to,
+    sink_to,
+    taken,
+)
 
 from relay import __version__
 from relay.core.addresses import refusal
@@ -278,20 +289,6 @@ async def test_cookies_are_not_kept():
     assert ["cookie" in request.headers for request, _ in got] == [False, False]
 
 
-def endless(head, chunk, pause=0.0):
-    """A peer that answers with `head` and then with `chunk` until nobody listens."""
-
-    async def talk(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        while True:
-            writer.write(chunk)
-            await writer.drain()
-            await asyncio.sleep(pause)
-
-    return talk
-
-
 def packed(wbits):
     """A hundred megabytes of nothing, in about a hundred kilobytes."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, wbits)
@@ -337,6 +334,14 @@ async def test_an_answer_is_read_to_a_small_bound_of_memory_and_time(bomb):
     assert took < 2 + ANSWER_SECONDS_MAX
     assert peak < 4_000_000
     assert longest < 0.5
+
+
+async def test_nothing_is_unpacked():
+    async def answer(request):
+        return web.Response(status=500, body=gzip.compress(b"x" * 1_000), headers={"content-encoding": "gzip"})
+
+    async with receiver(answer) as (url, _):
+        assert "xxx" not in (await send_to(url)).detail
 
 
 async def longest_turn():

@@ -196,7 +196,7 @@ class _MetricsPage:
             size_bytes = await self.ledger.size_bytes()
         except LedgerError:
             backlog, size_bytes = {}, 0
-        return self.metrics.page(
+        return await self.metrics.page(
             Standing(
                 now=self.clock.now(),
                 jobs=dict(self.shard.live.counts),

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -85,7 +87,7 @@ def fed(*, account_label=True):
 
 def samples(metrics, standing=STANDING):
     """(name, labels) of each sample on the page, and its value."""
-    families = text_string_to_metric_families(metrics.page(standing).decode())
+    families = text_string_to_metric_families(asyncio.run(metrics.page(standing)).decode())
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in families

@@ -2,12 +2,11 @@
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
 
 import pytest
 import standardwebhooks
 from authority import Authority
-from integration.endpoints import EVENT, SECRETS, Resolver, endless, peer, receiver, send_to, sink_to, taken
+from integration.endpoints import EVENT, SECRETS, Resolver, endless, peer, proxy, receiver, send_to, sink_to, taken
 
 from relay.app.certificates import tls_context
 from relay.config.sinks import WebhookSink as Section
@@ -15,39 +14,6 @@ from relay.core.delivery import Attempt
 from relay.errors import Reason
 
 USER_AND_PASSWORD = "Basic dXNlcjpwYXNzIHdvcmQ="  # user:pass word
-
-
-@asynccontextmanager
-async def proxy(leads_to=None, *, status="200 Connection established", tls=None):
-    """A proxy that takes every host for the port `leads_to` of loopback; yields its port and the heads it was sent."""
-    heads = []
-
-    async def talk(reader, writer):
-        heads.append((await reader.readuntil(b"\r\n\r\n")).decode("ascii"))
-        writer.write(f"HTTP/1.1 {status}\r\n".encode())
-        if not heads[-1].startswith("CONNECT ") or not status.startswith("200"):
-            writer.write(b"content-length: 0\r\n\r\n")
-            await writer.drain()
-            return
-        writer.write(b"\r\n")
-        there, back = await asyncio.open_connection("127.0.0.1", leads_to)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(pump(reader, back))
-            both.create_task(pump(there, writer))
-
-    async with peer(talk, ssl=tls) as port:
-        yield port, heads
-
-
-async def pump(reader, writer):
-    try:
-        while chunk := await reader.read(65_536):
-            writer.write(chunk)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
 
 
 @pytest.fixture

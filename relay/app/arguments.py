@@ -20,10 +20,12 @@ to run it:
 
 environment:
   RELAY_CONFIG                   the configuration file (default: config.yaml)
-  RELAY_URL, RELAY_API_KEY       the running relay that `relay track` calls
+  RELAY_URL, RELAY_API_KEY       the running relay that `relay track` and `relay deliveries` call
 
 exit codes: 0 good, 1 failed, 2 usage or configuration error
 """
+
+COUNT_MAX = 1_000_000
 
 Environ = Mapping[str, str]
 
@@ -39,7 +41,7 @@ def parser(environ: Environ) -> ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"relay {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_serve, _check, _init, _demo, _track, _simulate, _receive, _secret):
+    for add in (_serve, _check, _init, _demo, _track, _deliveries, _simulate, _receive, _secret):
         add(commands, environ)
     return whole
 
@@ -119,6 +121,54 @@ exit code with --wait: 0 if all succeeded, 1 if any did not (partially failed in
     command.add_argument(
         "--timeout", metavar="SECONDS", type=_seconds, help="with --wait: give up after so long (default: never)"
     )
+    _add_relay(command, environ)
+
+
+def _deliveries(commands: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = "  relay deliveries list\n  relay deliveries recover --sink orders --since 2h\n"
+    command = _command(commands, "deliveries", "list what was not delivered, and send it again", examples)
+    actions = command.add_subparsers(metavar="ACTION", title="actions", required=True)
+    for add in (_deliveries_list, _deliveries_retry, _deliveries_recover):
+        add(actions, environ)
+
+
+def _deliveries_list(actions: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = "  relay deliveries list --sink orders\n  relay deliveries list --state pending --json | jq .error\n"
+    command = _command(actions, "list", "list deliveries, those of the newest jobs first", examples)
+    text = "given up, or still owed (default: %(default)s)"
+    command.add_argument("--state", choices=("dead", "pending"), default="dead", help=text)
+    command.add_argument("--sink", metavar="NAME", help="only to this sink; callback: to all callbacks")
+    command.add_argument(
+        "--limit", metavar="N", type=_count, default=100, help="at most so many (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", dest="as_json", help="whole, one JSON per line")
+    _add_relay(command, environ)
+    command.set_defaults(command="deliveries.list")
+
+
+def _deliveries_retry(actions: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = "  relay deliveries retry dlv_…\n  relay deliveries list --json | jq -r .id | relay deliveries retry -\n"
+    command = _command(actions, "retry", "send deliveries again, now", examples)
+    command.add_argument("ids", nargs="+", metavar="ID", help="from the list; - reads ids from standard input")
+    _add_relay(command, environ)
+    command.set_defaults(command="deliveries.retry")
+
+
+def _deliveries_recover(actions: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = """\
+  relay deliveries recover --sink orders --since 2h
+  relay deliveries recover --sink orders --since 2026-02-03T04:00:00Z --until 2026-02-03T05:00:00Z
+"""
+    command = _command(actions, "recover", "send everything again that a sink was not delivered in a time", examples)
+    command.add_argument("--sink", metavar="NAME", required=True, help="which; callback: all callbacks")
+    text = "events owed since then: 2026-02-03T04:05:06Z, or 90s, 30m, 2h, 7d ago"
+    command.add_argument("--since", metavar="TIME", required=True, help=text)
+    command.add_argument("--until", metavar="TIME", help="and before then (default: now)")
+    _add_relay(command, environ)
+    command.set_defaults(command="deliveries.recover")
+
+
+def _add_relay(command: ArgumentParser, environ: Environ) -> None:
     default = environ.get("RELAY_URL") or "http://127.0.0.1:8080"
     text = f"the running relay (here: {default}; set by RELAY_URL)"
     command.add_argument("--url", type=_url, default=default, help=text)
@@ -170,6 +220,12 @@ def _add_address(command: ArgumentParser, port: int) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
         raise ArgumentTypeError(f"{text!r} is not a port: a whole number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= COUNT_MAX):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {COUNT_MAX}")
     return int(text)
 
 

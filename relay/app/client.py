@@ -101,6 +101,11 @@ async def patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
     return await ask()
 
 
+def refusal(answer: Answer) -> ConfigError:
+    """To be raised where a call is answered with a problem document."""
+    return ConfigError(f"relay refuses: {detail(answer)}")
+
+
 def detail(answer: Answer) -> str:
     """What a problem document, or one of its faults, says in words."""
     return excerpt(str(answer.get("detail") or "it does not say why"))

@@ -13,9 +13,9 @@ def event_line(event: Mapping[str, Any]) -> str:
     """`event`: a CloudEvent as a JSON object. It comes from outside, so nothing is taken for granted."""
     data = event.get("data")
     data = data if isinstance(data, Mapping) else {}
-    name = "/".join(_word(part) for part in (data.get("account"), data.get("job_id")) if part is not None)
-    words = (_word(event.get("time")), _word(event.get("type")), name or _word(event.get("subject")))
-    return " ".join([*words, *(f"{key}={_word(value)}" for key, value in _details(data))])
+    name = "/".join(word(part) for part in (data.get("account"), data.get("job_id")) if part is not None)
+    words = (word(event.get("time")), word(event.get("type")), name or word(event.get("subject")))
+    return " ".join([*words, *(f"{key}={word(value)}" for key, value in _details(data))])
 
 
 def _details(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -31,6 +31,6 @@ def _details(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "reason", data["reason"]
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
     """Without spaces and control characters, of bounded length."""
     return ("" if value is None else excerpt(str(value)).replace(" ", "_")) or "-"

@@ -10,6 +10,7 @@ from rich.text import Text
 COLOURS = {
     "ok": "green",
     "created": "green",
+    "retrying": "green",
     "succeeded": "green",
     "exists": "cyan",
     "warning": "yellow",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.app.client import Answer, Caller, detail
+from relay.app.client import Answer, Caller, detail, refusal
 from relay.core.webhook import excerpt
 from relay.errors import ConfigError, RelayError
 
@@ -39,7 +39,7 @@ class Client:
         jobs = [{"id": job_id, **beside} for job_id in ids]
         status, answer = await self._caller.call("POST", "/v1/jobs", expects="jobs", data={"jobs": jobs})
         if status != 202:
-            raise ConfigError(_refusal(answer, ids))
+            raise _none_taken(answer, ids)
         return [
             Tracked(account=job["account"], id=job["id"], created=job["result"] == "created", href=job["href"])
             for job in answer["jobs"]
@@ -52,14 +52,14 @@ class Client:
         if status == 404:
             raise NotTrackedError(f"{job} is not tracked any more")
         if status != 200:
-            raise ConfigError(_refusal(answer, ()))
+            raise refusal(answer)
         return answer
 
 
-def _refusal(answer: Answer, ids: Sequence[str]) -> str:
+def _none_taken(answer: Answer, ids: Sequence[str]) -> ConfigError:
     """What is wrong, with the id that each fault is about."""
     faults = [fault for fault in answer.get("errors") or () if fault.get("index") is not None]
     lines = [f"  {excerpt(ids[fault['index']])}: {detail(fault)}" for fault in faults[:FAULTS_SHOWN_MAX]]
     if len(faults) > len(lines):
         lines.append(f"  and {len(faults) - len(lines)} more like these")
-    return "\n".join(["relay took none of these jobs:", *lines]) if lines else f"relay refuses: {detail(answer)}"
+    return ConfigError("\n".join(["relay took none of these jobs:", *lines])) if lines else refusal(answer)

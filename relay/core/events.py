@@ -22,6 +22,9 @@ DATA_SCHEMA: Final = "urn:zendesk-job-relay:event-data:1"
 """Names the schema of `data` (docs/events/event.schema.json). A URN, because a name outlives any host; the number grows
 with an incompatible change, as CloudEvents asks."""
 
+TEST_TYPE: Final = "relay.test"
+TEST_SOURCE: Final = "urn:zendesk-job-relay"
+
 TERMINAL_TYPES: frozenset[EventType] = frozenset(
     state.ends_with for state in STATES.values() if state.ends_with is not None
 )
@@ -29,7 +32,7 @@ TERMINAL_TYPES: frozenset[EventType] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudEvent:
-    """One event as it leaves the process. `data` is the JSON object of EVENTS.md; the rest are context attributes."""
+    """One event as it leaves the process. `data`: a JSON object, as `dataschema` says; the rest: context attributes."""
 
     id: str
     source: str
@@ -40,6 +43,7 @@ class CloudEvent:
     sequence: str
     data: bytes
     traceparent: str | None = None
+    dataschema: str | None = DATA_SCHEMA
 
 
 def types_named(name: str) -> frozenset[EventType]:
@@ -91,9 +95,39 @@ def render(job: Job, event: Event, source: str, metadata: bytes | None = None) -
     )
 
 
+def trial(sink: str, number: int, now: float) -> CloudEvent:
+    """A `relay.test` event: about no job, to see whether a sink takes what it is sent. `number`: makes its id."""
+    return CloudEvent(
+        id=f"test_{number:032x}",
+        source=TEST_SOURCE,
+        type=TEST_TYPE,
+        subject=sink,
+        time=timestamp(now),
+        partitionkey=f"{TEST_TYPE}/{sink}",
+        sequence=f"{1:010d}",
+        data=orjson.dumps({"sink": sink, "message": "a test, about no job: any 2xx will do"}),
+        dataschema=None,
+    )
+
+
 def structured(event: CloudEvent) -> bytes:
     """The event in CloudEvents' JSON format: one object, attributes first, `data` inside."""
-    attributes: dict[str, Any] = {
+    return orjson.dumps({**_attributes(event), "data": orjson.Fragment(event.data)})
+
+
+def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
+    """The attributes as headers of a Kafka record in binary mode, whose value is `event.data` as it is.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
+    """
+    return [
+        ("content-type" if name == "datacontenttype" else f"ce_{name}", value.encode())
+        for name, value in _attributes(event).items()
+    ]
+
+
+def _attributes(event: CloudEvent) -> dict[str, str]:
+    attributes = {
         "specversion": SPEC_VERSION,
         "id": event.id,
         "source": event.source,
@@ -101,13 +135,12 @@ def structured(event: CloudEvent) -> bytes:
         "subject": event.subject,
         "time": event.time,
         "datacontenttype": DATA_CONTENT_TYPE,
-        "dataschema": DATA_SCHEMA,
+        "dataschema": event.dataschema,
         "partitionkey": event.partitionkey,
         "sequence": event.sequence,
+        "traceparent": event.traceparent,
     }
-    if event.traceparent is not None:
-        attributes["traceparent"] = event.traceparent
-    return orjson.dumps({**attributes, "data": orjson.Fragment(event.data)})
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def timestamp(seconds: float) -> str:

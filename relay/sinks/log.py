@@ -15,7 +15,7 @@ class Emit(Protocol):
 
 
 class LogSink:
-    """Writes one `event.published` line per event."""
+    """Writes one `event.published` line per event. A test event is about no job, so that most of it is empty."""
 
     def __init__(self, name: str, emit: Emit) -> None:
         self.name = name
@@ -28,13 +28,13 @@ class LogSink:
             sink=self.name,
             event_id=event.id,
             type=event.type,
-            account=data["account"],
-            job_id=data["job_id"],
+            account=data.get("account"),
+            job_id=data.get("job_id"),
             sequence=int(event.sequence),
-            state=(data["job_status"] or {}).get("status"),
-            outcome=data["outcome"],
-            items=data["items"],
-            reason=data["reason"],
+            state=(data.get("job_status") or {}).get("status"),
+            outcome=data.get("outcome"),
+            items=data.get("items"),
+            reason=data.get("reason"),
         )
         return Attempt()
 

@@ -18,6 +18,7 @@ from relay.core.events import (
     source_of_stranger,
     structured,
     timestamp,
+    trial,
     types_named,
 )
 from relay.core.job import Event, EventType, Items, Job, Outcome, TrackRequest, decode, encode
@@ -299,6 +300,23 @@ def test_types_go_by_full_and_short_names_patterns_and_terminal(name, types):
 
 def test_an_account_that_is_no_longer_configured_has_a_source_too():
     assert source_of_stranger("acme") == "urn:zendesk-job-relay:account:acme"
+
+
+def test_a_test_event_is_a_cloud_event_about_no_job():
+    """It follows another schema than ours, and has an id of its own that a signature can join."""
+    event = orjson.loads(structured(trial("orders", 7, 1_750_000_000.0)))
+    assert event.pop("data")["sink"] == "orders"
+    assert event == {
+        "specversion": "1.0",
+        "id": f"test_{7:032x}",
+        "source": "urn:zendesk-job-relay",
+        "type": "relay.test",
+        "subject": "orders",
+        "time": "2025-06-15T15:06:40.000Z",
+        "datacontenttype": "application/json",
+        "partitionkey": "relay.test/orders",
+        "sequence": "0000000001",
+    }
 
 
 if __name__ == "__main__":

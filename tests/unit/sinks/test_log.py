@@ -1,5 +1,5 @@
 from relay.core.delivery import Attempt
-from relay.core.events import render
+from relay.core.events import render, trial
 from relay.core.job import Job, TrackRequest
 from relay.core.observe import Rules, give_up, observe, track
 from relay.sinks.log import LogSink
@@ -47,3 +47,10 @@ async def test_an_event_is_one_line_with_stable_fields():
 async def test_a_job_that_was_never_seen_has_no_state():
     [(_, fields)] = await published(ended())
     assert (fields["state"], fields["outcome"], fields["reason"]) == (None, "unknown", "never_found")
+
+
+async def test_a_test_event_is_a_line_too():
+    lines = Lines()
+    assert await LogSink("console", lines).send(trial("console", 1, 1_000.0)) == Attempt()
+    [(_, fields)] = lines
+    assert (fields["type"], fields["sequence"], fields["account"], fields["items"]) == ("relay.test", 1, None, None)

@@ -51,9 +51,11 @@ bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same
 bench-schedule: $(READY) ## when to poll, against other schedules in virtual time; draws docs/scheduling.png (3 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.schedule docs/scheduling.png
 
-lock: $(READY) ## renews both locks after a change of pyproject.toml; UPGRADE=--upgrade takes the newest versions
+lock: $(READY) ## renews the locks after a change of pyproject.toml; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements-dev.lock --extra dev --constraint requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+	$(COMPILE) $(UPGRADE) - --output-file requirements-build.lock --constraint requirements-dev.lock
 
 clean: ## removes .venv, caches and what was built
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -32,13 +32,15 @@ class Trial(NamedTuple):
 class Endpoint:
     """`shared`: several urls have it in common, so that a refusal of one is no trouble of the endpoint.
 
-    `stopped`: PAUSED or DISABLED, until it is resumed. `error`: of the last attempt that was trouble.
+    `stopped`: PAUSED or DISABLED, until it is resumed. `failing`: whether the breaker is open. `one_first`: nothing
+    else begins before one attempt has told how it stands. `error`: of the last attempt that was trouble.
     """
 
     def __init__(self, *, concurrency: int, rate_per_second: float | None = None, shared: bool = False) -> None:
         self.stopped: SinkState | None = None
         self.failing = False
         self.error: str | None = None
+        self.one_first = False
         self._concurrency = concurrency
         self._interval = 0.0 if rate_per_second is None else 1.0 / rate_per_second
         self._shared = shared
@@ -46,19 +48,15 @@ class Endpoint:
         self._slot_at = -math.inf  # when the rate allows the next attempt
         self._waits_until = -math.inf
         self._era = 0
-        self._one_first = False  # nothing else before one attempt has told how it stands
         self._trying = False  # and that one is underway
         self._throttles = 0  # in a row
         self._failures = 0  # in a row
         self._failing_since = -math.inf
         self._probes = 0
-        self._changed_at = -math.inf
 
     def room(self, now: float) -> int:
         """How many attempts may begin now."""
-        if self.stopped is not None or now < self._waits_until:
-            return 0
-        return max(0, min(self._free(), self._slots(now)))
+        return 0 if self.stands(now) else max(0, min(self._free(), self._slots(now)))
 
     def next_at(self, now: float) -> float:
         """When there is room, if no attempt ends before; inf: not before one ends, or it is resumed."""
@@ -69,7 +67,7 @@ class Endpoint:
     def begin(self, now: float) -> Trial:
         """An attempt begins; to be called where there is room, and `after` when it has ended."""
         self._in_flight += 1
-        self._trying = self._one_first
+        self._trying = self.one_first
         if self._interval:
             self._slot_at = self._slot(now) + self._interval
         return Trial(self._era, self.failing)
@@ -80,30 +78,28 @@ class Endpoint:
         if trial.era == self._era:
             self._trying = False
         # What began before a wait says nothing about how it stands after it, unless the wait is over and done with.
-        current = trial.era == self._era or not self._one_first
+        current = trial.era == self._era or not self.one_first
         if attempt is None:
             return
         if attempt.reason is None or (self._shared and attempt.reason in ABOUT_ONE_URL):
             self._succeeded(now, current=current)
             return
-        self.error = attempt.error
+        if self.stopped is None:
+            self.error = attempt.error
         if attempt.reason is Reason.GONE:
-            self.stop(SinkState.DISABLED, now)
+            self.stop(SinkState.DISABLED, attempt.error)
         elif self.failing:
             self._probed(attempt, now, current=current)
         else:
             self._failed(attempt, now, current=current)
 
-    def stop(self, state: SinkState, now: float) -> None:
+    def stop(self, state: SinkState, error: str | None = None) -> None:
         """PAUSED or DISABLED: nothing begins before it is resumed. Attempts underway end as they will."""
-        if self.stopped is not state:
-            self.stopped, self._changed_at = state, now
+        self.stopped, self.error = state, error
 
     def resume(self, now: float) -> None:
         """A person says that it may go on: at once, but one attempt first where there was trouble."""
-        if self.stopped is not None:
-            self._one_first |= self.stopped is SinkState.DISABLED
-            self._changed_at = now
+        self.one_first |= self.stopped is SinkState.DISABLED
         self.stopped, self._waits_until = None, now
 
     def state(self, now: float) -> SinkState:
@@ -113,15 +109,13 @@ class Endpoint:
             return SinkState.FAILING
         return SinkState.THROTTLED if now < self._waits_until or self._trying else SinkState.ACTIVE
 
-    def since(self, now: float) -> float | None:
-        """When it came into this state; None: it was never in another."""
-        waited = self.state(now) is SinkState.ACTIVE and self._one_first
-        at = max(self._changed_at, self._waits_until) if waited else self._changed_at
-        return None if at == -math.inf else at
+    def stands(self, now: float) -> bool:
+        """Nothing may begin, for longer than until an attempt ends or the rate allows the next."""
+        return self.stopped is not None or now < self._waits_until
 
     def _free(self) -> int:
         free = self._concurrency - self._in_flight
-        return min(free, 0 if self._trying else 1) if self._one_first else free
+        return min(free, 0 if self._trying else 1) if self.one_first else free
 
     def _slots(self, now: float) -> int:
         if not self._interval:
@@ -137,31 +131,28 @@ class Endpoint:
         if self.failing or current:
             self._waits_until = min(self._waits_until, now)
             self._throttles = self._probes = 0
-            self._open(now)
+            self._open()
 
     def _failed(self, attempt: Attempt, now: float, *, current: bool) -> None:
         if not asks_for_time(attempt):
             self._failing_since = now if self._failures == 0 else self._failing_since
             self._failures += 1
             if self._failures >= FAILURES_MIN and now - self._failing_since >= FAILING_SECONDS_MIN:
-                self.failing, self._changed_at = True, now
+                self.failing = True
                 self._probed(attempt, now, current=True)
                 return
         if attempt.reason in THROTTLES:
             self._throttled(attempt, now, current=current)
         elif current:
-            self._open(now)  # it does not turn away any more, if only to fail
+            self._open()  # it does not turn away any more, if only to fail
 
-    def _open(self, now: float) -> None:
-        if self._one_first or self.failing:
-            self.failing, self._changed_at = False, now
-            self._one_first = self._trying = False
+    def _open(self) -> None:
+        self.failing = self.one_first = self._trying = False
 
     def _throttled(self, attempt: Attempt, now: float, *, current: bool) -> None:
         """Several attempts that were underway together are told the same: their wait grows only once."""
         if current:
             self._throttles += 1
-            self._changed_at = self._changed_at if self._one_first else now
         self._wait(
             _asked(attempt, _grown(THROTTLE_SECONDS_MIN, self._throttles, THROTTLE_SECONDS_MAX)), now, current=current
         )
@@ -175,7 +166,7 @@ class Endpoint:
 
     def _wait(self, seconds: float, now: float, *, current: bool) -> None:
         self._waits_until = max(self._waits_until, now + seconds)
-        self._one_first = True
+        self.one_first = True
         if current:
             self._era += 1
             self._trying = False

@@ -8,14 +8,14 @@ from datetime import datetime
 from itertools import takewhile
 
 from relay.core.callbacks import CallbacksFull
-from relay.core.delivery import Delivery, DeliveryState
+from relay.core.delivery import Delivery
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView, Retention
 from relay.core.standing import AccountStanding
 from relay.core.watch import Watch
 from relay.errors import LedgerError, Reason, Unavailable
-from relay.shard.courier import Courier
+from relay.shard.couriers import Couriers
 from relay.shard.feed import Feed
 from relay.shard.intents import End, Track, Untrack
 from relay.shard.live import Live
@@ -55,7 +55,7 @@ class Shard:
         self._waiters: dict[JobKey, set[asyncio.Future[None]]] = {}
         self._began = surroundings.clock.monotonic()
         self._watching: list[asyncio.Task[None]] = []
-        self._delivering: list[asyncio.Task[None]] = []
+        self._delivering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self.live = Live()
         self._writer = Writer(
@@ -72,21 +72,25 @@ class Shard:
             surroundings=surroundings,
             random=surroundings.random,
         )
-        self.sinks = Sinks(subscribers=subscribers, callbacks=callbacks, record=record)
         # Shared with the couriers. An account that is removed stays: what its events owe must not change.
         self._sources = {account.name: account.source for account in accounts}
         self.feed = Feed(recorded=record, sources=self._sources)
-        self._couriers = {
-            subscriber.subscription.sink: Courier(
-                subscriber=subscriber,
-                sources=self._sources,
-                outbox=record,
-                writer=self._writer,
-                surroundings=surroundings,
-                random=surroundings.random,
-            )
-            for subscriber in subscribers
-        }
+        self._couriers = Couriers(
+            subscribers=subscribers,
+            callbacks=callbacks,
+            source=self.feed.source,
+            outbox=record,
+            writer=self._writer,
+            surroundings=surroundings,
+        )
+        self.sinks = Sinks(
+            subscribers=subscribers,
+            callbacks=callbacks is not None,
+            couriers=self._couriers,
+            record=record,
+            writer=self._writer,
+            surroundings=surroundings,
+        )
 
     async def load(self) -> int:
         """Take up the ledger's live jobs; how many there are. Raises LedgerError."""
@@ -97,7 +101,9 @@ class Shard:
         newest = (await self._record.positions()).newest
         self._writer.resume(newest)
         self.feed.resume(newest)
-        self.poller.resume(await self._record.marks())
+        marks = await self._record.marks()
+        self.poller.resume(marks)
+        self._couriers.load(marks, await self._record.backlog())
         for account in self.live.accounts():
             self.poller.add(self.live.of(account))
         return len(rows)
@@ -129,7 +135,7 @@ class Shard:
         """Returns after `drain`; raises what a loop raised, which is a bug."""
         async with asyncio.TaskGroup() as loops:
             self._watching = [loops.create_task(self.poller.run()), loops.create_task(self._housekeep())]
-            self._delivering = [loops.create_task(courier.run()) for courier in self._couriers.values()]
+            self._delivering = loops.create_task(self._couriers.run())
             self._writing = loops.create_task(self._writer.run())
 
     async def drain(self) -> None:
@@ -137,14 +143,12 @@ class Shard:
         await self.poller.stop(DRAIN_SECONDS)
         for task in self._watching:
             task.cancel()
-        for courier in self._couriers.values():
-            courier.stop()
-        if self._delivering:
+        self._couriers.stop()
+        if self._delivering is not None:
             # How an attempt ends cannot be recorded while the ledger is out of order: no reason to wait for it.
             patience = DRAIN_SECONDS if self._writer.healthy.is_set() else 0.0
-            _, late = await asyncio.wait(self._delivering, timeout=patience)
-            for task in late:
-                task.cancel()
+            await asyncio.wait([self._delivering], timeout=patience)
+            self._delivering.cancel()
         self._writer.drain()
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
@@ -238,8 +242,7 @@ class Shard:
             watch = self.live.get(row.job_key)
             if watch is not None and watch.job.tracked_at == row.tracked_at:
                 watch.deliveries = {**watch.deliveries, row.sink: row}
-            if row.state is DeliveryState.PENDING and row.sink in self._couriers:
-                self._couriers[row.sink].wake()
+        self._couriers.publish(deliveries)
 
     def _publish_change(self, job: Job) -> bool:
         """False: it is not live, or another incarnation of it is."""

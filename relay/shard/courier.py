@@ -1,136 +1,213 @@
-"""The delivery loop of one sink: claims what is due, sends it, settles it. Sinks never wait for each other."""
+"""The delivery loop of one endpoint: claims what is due and begins attempts while there is room. Endpoints never wait
+for each other.
+"""
 
 import asyncio
-from collections.abc import Mapping
-from random import Random
-from typing import Protocol
+import math
+from collections import deque
+from collections.abc import Callable, Collection
+from functools import partial
 
-from relay.core.delivery import Attempt, owed
-from relay.core.events import render
+from relay.core.endpoint import Trial
+from relay.core.standing import SinkState
+from relay.core.standstill import Standstill
 from relay.errors import LedgerError, Unavailable
-from relay.shard.intents import Settle, Underway
-from relay.shard.ports import Subscriber, Surroundings
+from relay.shard.claims import Underway
+from relay.shard.delivering import Delivering
+from relay.shard.ports import Outbox, Surroundings
+from relay.shard.routes import Route
+from relay.shard.settling import Settle
+from relay.shard.sweeping import SWEEP_SECONDS, sweep
 from relay.shard.waiting import IDLE_SECONDS, wait_for
-from relay.shard.writer import Claim, Writer
+from relay.shard.writer import Writer
 
-CLAIMS_PER_SLOT = 4  # attempts that have ended may wait for their commit while others begin
-
-
-class Outbox(Protocol):
-    async def next_due(self, sink: str, after: float) -> float | None: ...
+CLAIMS_PER_SLOT = 8  # those underway, those ready to follow, and those that wait for their commit
+CLAIMS_MIN = 32  # where one attempt goes first, it is the one of so many that has failed least
+RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
+LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
 
 
 class Courier:
+    """`state`: since when it is so (wall clock) is `since`, None: from the start. `turned_at`: the loop's last turn.
+
+    `source`: by account, the CloudEvents source of its events.
+    """
+
     def __init__(
-        self,
-        *,
-        subscriber: Subscriber,
-        sources: Mapping[str, str],
-        outbox: Outbox,
-        writer: Writer,
-        surroundings: Surroundings,
-        random: Random,
+        self, *, route: Route, source: Callable[[str], str], outbox: Outbox, writer: Writer, surroundings: Surroundings
     ) -> None:
-        self._subscriber = subscriber
-        self._sources = sources
+        self.route = route
+        self._name = route.endpoint
+        self.endpoint = route.open()
+        self.state = SinkState.ACTIVE
+        self.since: float | None = None
+        self.turned_at = self._used_at = surroundings.clock.monotonic()
+        self._delivering = Delivering(route=route, source=source, writer=writer, surroundings=surroundings)
         self._outbox = outbox
         self._writer = writer
         self._around = surroundings
-        self._random = random
+        self._claims_max = max(CLAIMS_PER_SLOT * route.concurrency, CLAIMS_MIN)
+        self._claimed = 0
+        self._ready: deque[Underway] = deque()  # claimed, and not begun
+        self._due = True  # whether the ledger may hold something that is due and not claimed
+        self._due_at = -math.inf  # nothing else is due before, wall clock; -inf: not known
+        self._swept_at = -math.inf
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(subscriber.concurrency)
-        self._underway = 0
-        self._stopped = False
+        self._stopping = False
 
     @property
-    def name(self) -> str:
-        return self._subscriber.subscription.sink
+    def idle(self) -> bool:
+        """Nothing is owed, as far as is known."""
+        return not (self._claimed or self._due or self._due_at < math.inf)
 
-    def wake(self) -> None:
-        """Something may be due."""
+    def expect(self, due_at: float) -> None:
+        """A delivery that is due then has been recorded."""
+        if due_at <= self._around.clock.now():
+            self._due = True
+        elif due_at < self._due_at:
+            self._due_at = due_at
+        else:
+            return
         self._wake.set()
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those underway are settled. Idempotent."""
-        self._stopped = True
+        self._stopping = True
+        self._wake.set()
+
+    def stand_still(self, standstill: Standstill) -> None:
+        """Until `resume`. Attempts underway end as they will."""
+        self.endpoint.stop(standstill.state, standstill.error)
+        self._note(since=standstill.since)
+        self._wake.set()
+
+    def resume(self) -> None:
+        self.endpoint.resume(self._around.clock.monotonic())
+        self._note()
         self._wake.set()
 
     async def run(self) -> None:
-        limit = CLAIMS_PER_SLOT * self._subscriber.concurrency
+        """Until it is stopped, or has been idle for long if it is not lasting."""
         async with asyncio.TaskGroup() as attempts:
-            while not self._stopped:
-                self._around.beat(f"courier:{self.name}")
+            while not (self._stopping or self._spent()):
+                self.turned_at = self._around.clock.monotonic()
                 if not self._writer.healthy.is_set():
                     await wait_for(self._writer.healthy)
                     continue
                 self._wake.clear()
-                claimed = await self._claim(limit - self._underway)
-                for underway in claimed:
-                    self._underway += 1
-                    attempts.create_task(self._deliver(underway))
-                if not claimed:
-                    await self._pause()
+                self._note()
+                await self._turn(attempts)
+                await wait_for(self._wake, self._pause_seconds())
+            self._put_back()
 
-    async def _claim(self, limit: int) -> list[Underway]:
-        if limit <= 0:
-            return []
+    def _spent(self) -> bool:
+        idle_seconds = self._around.clock.monotonic() - self._used_at
+        return not self.route.lasting and self.idle and self.endpoint.stopped is None and idle_seconds > LINGER_SECONDS
+
+    async def _turn(self, attempts: asyncio.TaskGroup) -> None:
+        now = self._around.clock.monotonic()
+        if not self.endpoint.stands(now):
+            if self._wants():
+                await self._claim()
+            self._begin(attempts)
+            return
+        self._put_back()
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            await self._sweep()
+
+    def _wants(self) -> bool:
+        """More of what is due; pages make it cheap."""
+        due = self._due or self._due_at <= self._around.clock.now()
+        return due and self._claimed <= self._claims_max // 2
+
+    async def _claim(self) -> None:
+        now, limit = self._around.clock.now(), self._claims_max - self._claimed
+        self._due = False
         try:
-            return await self._writer.claim(Claim(sink=self.name, limit=limit))
+            taken = await self._writer.claim(self._name, partial(self._outbox.due, self._name, now), limit)
+            self._claimed += len(taken)
+            self._ready.extend(taken)
+            if len(taken) == limit:
+                self._due = True
+            elif self._due_at <= now:
+                self._due_at = math.inf
+                due_at = await self._outbox.next_due(self._name, now)
+                self._due_at = min(self._due_at, math.inf if due_at is None else due_at)
         except Unavailable:
-            return []
+            self._due_at = min(self._due_at, now + RETRY_SECONDS)
+        except LedgerError as error:
+            self._around.log.warning("ledger.deliveries_unreadable", sink=self._name, error=str(error))
+            self._due_at = min(self._due_at, now + IDLE_SECONDS)
 
-    async def _pause(self) -> None:
-        """Until something becomes due, or an attempt ends and makes room."""
-        now = self._around.clock.now()
-        try:
-            due_at = await self._outbox.next_due(self.name, now)
-        except LedgerError:
-            due_at = None
-        await wait_for(self._wake, IDLE_SECONDS if due_at is None else due_at - now)
+    def _begin(self, attempts: asyncio.TaskGroup) -> None:
+        now = self._around.clock.monotonic()
+        while self._ready and not self._stopping and self._writer.healthy.is_set() and self.endpoint.room(now):
+            self._used_at = now
+            attempts.create_task(self._deliver(attempts, self._next(), self.endpoint.begin(now)))
 
-    async def _deliver(self, underway: Underway) -> None:
+    def _next(self) -> Underway:
+        """Where one attempt goes first, the one that failed least: what a receiver cannot digest must not close it."""
+        if self.endpoint.one_first:
+            best = min(range(len(self._ready)), key=lambda index: self._ready[index].delivery.attempts)
+            self._ready.rotate(-best)
+        return self._ready.popleft()
+
+    async def _deliver(self, attempts: asyncio.TaskGroup, underway: Underway, trial: Trial) -> None:
         try:
-            async with self._slots:
-                if self._stopped:
-                    return
-                sequence, attempt = await self._attempt(underway)
-            await self._settle(underway, sequence, attempt)
+            intent = await self._delivering.attempt(underway, probe=trial.probe)
+            ended_at = self._around.clock.monotonic()
+            self.endpoint.after(trial, intent.attempt if isinstance(intent, Settle) else None, ended_at)
+            if self.endpoint.stands(ended_at):
+                self._put_back()
+            self._note()
+            self._begin(attempts)
+            await self._delivering.record(intent)
         finally:
+            self._release([underway])
+            if self._wants() or self.endpoint.stands(self._around.clock.monotonic()):
+                self._wake.set()
+
+    def _put_back(self) -> None:
+        """What was claimed and not begun, unharmed."""
+        self._due = self._due or bool(self._ready)
+        self._release(self._ready)
+        self._ready.clear()
+
+    def _release(self, done: Collection[Underway]) -> None:
+        self._claimed -= len(done)
+        for underway in done:
             self._writer.release(underway)
-            self._underway -= 1
-            self.wake()
 
-    async def _attempt(self, underway: Underway) -> tuple[int, Attempt]:
-        job = underway.job
-        event = owed(underway.delivery, job, self._subscriber.subscription)
-        if event is None:  # the subscription was changed while it waited
-            return underway.delivery.sequence, Attempt()
-        began = self._around.clock.monotonic()
-        attempt = await self._subscriber.sink.send(render(job, event, self._source(job.account)))
-        seconds = self._around.clock.monotonic() - began
-        self._around.metrics.delivery(self.name, attempt.reason or "delivered", seconds)
-        return event.sequence, attempt
+    async def _sweep(self) -> None:
+        try:
+            await sweep(self._name, self.route.schedule, self._outbox, self._writer, self._around.clock)
+        except (LedgerError, Unavailable):
+            return  # what is too old is so in a minute, too
 
-    def _source(self, account: str) -> str:
-        return self._sources.get(account, f"urn:zendesk-job-relay:account:{account}")
+    def _pause_seconds(self) -> float:
+        now, wall = self._around.clock.monotonic(), self._around.clock.now()
+        if self._ready or self.endpoint.stands(now):
+            return self.endpoint.next_at(now) - now
+        # What is due by now is claimed as soon as attempts have ended and made room.
+        return self._due_at - wall if self._due_at > wall else math.inf
 
-    async def _settle(self, underway: Underway, sequence: int, attempt: Attempt) -> None:
-        """Record how it went, however long the ledger takes: what the sink has taken should not be sent twice."""
-        intent = Settle(
-            underway=underway,
-            attempted_sequence=sequence,
-            attempt=attempt,
-            subscription=self._subscriber.subscription,
-            schedule=self._subscriber.schedule,
-            jitter=self._random.random(),
-        )
-        while True:
-            try:
-                await self._writer.submit(intent)
-            except Unavailable as refusal:
-                if self._writer.draining:
-                    return
-                await asyncio.sleep(min(refusal.retry_after_seconds, 1.0))
-                await self._writer.healthy.wait()
-            else:
-                return
+    def _note(self, since: float | None = None) -> None:
+        """Say once that the endpoint has come into another state."""
+        state = self.endpoint.state(self._around.clock.monotonic())
+        if state is self.state:
+            return
+        before, self.state = self.state, state
+        self.since = self._around.clock.now() if since is None else since
+        log, error = self._around.log, self.endpoint.error
+        match before, state:
+            case _, SinkState.PAUSED:
+                log.info("sink.paused", sink=self._name)
+            case _, SinkState.DISABLED:
+                log.warning("sink.disabled", sink=self._name, error=error)
+            case _, SinkState.FAILING:
+                log.warning("sink.failing", sink=self._name, error=error)
+            case SinkState.FAILING, _:
+                log.info("sink.recovered", sink=self._name)
+            case ((SinkState.PAUSED | SinkState.DISABLED), _):
+                log.info("sink.resumed", sink=self._name)

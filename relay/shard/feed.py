@@ -14,7 +14,7 @@ from relay.core.events import source_of_stranger
 from relay.core.job import DELETED, Event, Job
 from relay.core.record import EventFilter, EventPage, Positions
 from relay.errors import CursorExpired
-from relay.shard.intents import incarnation_of
+from relay.shard.claims import incarnation_of
 
 RECENT_MAX = 2_000
 RECENT_BYTES_MAX = 4 << 20

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
-from relay.core.delivery import Attempt, Delivery, Schedule, Subscription
+from relay.core.delivery import Attempt, Delivery, DeliveryKey, Schedule, Subscription
 from relay.core.events import CloudEvent
 from relay.core.job import Cursor, Job, JobKey
 from relay.core.observe import Rules
 from relay.core.pacing import Rate
-from relay.core.record import Batch, EventFilter, EventPage, Positions, Retention
+from relay.core.record import Backlog, Batch, DeliveryFilter, EventFilter, EventPage, Positions, Retention
 from relay.core.tokens import Grant, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 
@@ -45,13 +45,31 @@ class CallbackSinks(Protocol):
 
 
 class Recorder(Protocol):
-    async def due(self, sink: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
+    async def delivery(self, key: DeliveryKey) -> tuple[Delivery, Job] | None: ...
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
+    ) -> Sequence[tuple[Delivery, Job]]: ...
 
     async def commit(self, batch: Batch) -> None:
         """May raise AlreadyKnown or LedgerError."""
 
 
-class Record(Recorder, Protocol):
+class Outbox(Protocol):
+    """What is owed to an endpoint. Any call may raise LedgerError."""
+
+    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
+
+    async def next_due(self, endpoint: str, after: float) -> float | None: ...
+
+    async def overaged(self, endpoint: str, owed_before: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
+
+
+class Backlogs(Outbox, Protocol):
+    async def backlog(self) -> Mapping[str, Backlog]: ...
+
+
+class Record(Recorder, Backlogs, Protocol):
     async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]: ...
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]: ...
@@ -61,8 +79,6 @@ class Record(Recorder, Protocol):
     async def page(
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]: ...
-
-    async def next_due(self, sink: str, after: float) -> float | None: ...
 
     async def marks(self) -> Mapping[str, bytes]: ...
 

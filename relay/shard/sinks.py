@@ -1,51 +1,156 @@
-"""The sinks of a shard: how they stand, and what a person may ask of them."""
+"""How the sinks of a shard stand, and what a person may ask of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from relay.core.delivery import Attempt, Delivery, DeliveryKey
+from relay.core.callbacks import CALLBACK, label_of
+from relay.core.delivery import Attempt, Delivery, DeliveryKey, DeliveryState
+from relay.core.events import trial
 from relay.core.job import Job
-from relay.core.record import DeliveryFilter
-from relay.core.standing import SinkStanding
-from relay.shard.ports import CallbackSinks, Record, Subscriber
+from relay.core.record import Backlog, DeliveryFilter
+from relay.core.standing import SinkStanding, SinkState
+from relay.core.standstill import Standstill, encode, mark_of
+from relay.errors import UnknownSink
+from relay.shard.courier import Courier
+from relay.shard.couriers import Couriers
+from relay.shard.intents import Note
+from relay.shard.ports import Record, Subscriber, Surroundings
+from relay.shard.settling import Recover, Recovered, Retry
+from relay.shard.writer import Writer
+
+RECOVER_PAGE = 500
+GRAVITY = tuple(SinkState)
 
 
 class Sinks:
     """Names are those of the configured sinks, and `callback` for all callbacks together.
 
     Whatever names a sink raises UnknownSink: there is none of that name. All may raise Unavailable or LedgerError.
+    `callbacks`: whether they are configured.
     """
 
-    def __init__(self, *, subscribers: Sequence[Subscriber], callbacks: CallbackSinks | None, record: Record) -> None:
-        self._subscribers = subscribers
+    def __init__(
+        self,
+        *,
+        subscribers: Sequence[Subscriber],
+        callbacks: bool,
+        couriers: Couriers,
+        record: Record,
+        writer: Writer,
+        surroundings: Surroundings,
+    ) -> None:
+        self._subscribers = {subscriber.subscription.sink: subscriber for subscriber in subscribers}
         self._callbacks = callbacks
+        self._couriers = couriers
         self._record = record
+        self._writer = writer
+        self._around = surroundings
 
     async def standing(self) -> Sequence[SinkStanding]:
         """In the order of the configuration; `callback` last, where callbacks are configured or any are owed."""
-        raise NotImplementedError
+        return self.standing_with(await self._record.backlog())
+
+    def standing_with(self, backlog: Mapping[str, Backlog]) -> Sequence[SinkStanding]:
+        """The same, with a backlog by endpoint that was read before."""
+        owed = by_label(backlog)
+        standings = [
+            _standing(name, subscriber.kind, self._couriers.labelled(name), owed.get(name, Backlog()))
+            for name, subscriber in self._subscribers.items()
+        ]
+        couriers = self._couriers.labelled(CALLBACK)
+        if self._callbacks or couriers or CALLBACK in owed:
+            standings.append(_standing(CALLBACK, CALLBACK, couriers, owed.get(CALLBACK, Backlog())))
+        return standings
 
     async def pause(self, name: str) -> None:
         """Begin no further attempt until it is resumed, also after a restart. Deliveries wait, and die of age."""
-        raise NotImplementedError
+        self._check(name)
+        if any(courier.endpoint.stopped is SinkState.DISABLED for courier in self._couriers.labelled(name)):
+            return  # it stands still already, and why is worth more
+        standstill = Standstill(state=SinkState.PAUSED, since=self._around.clock.now())
+        await self._writer.submit(Note(name=mark_of(name), value=encode(standstill)))
+        self._couriers.stand_still(name, standstill)
 
     async def resume(self, name: str) -> None:
-        """Go on, also after a 410; where nothing stands still, it changes nothing."""
-        raise NotImplementedError
+        """Go on, also after a 410, and at once, also where a wait was imposed by trouble."""
+        self._check(name)
+        await self._writer.submit(Note(name=mark_of(name), value=None))
+        self._couriers.resume(name)
 
     async def test(self, name: str) -> Attempt:
         """Send a `relay.test` event, once and at once, paused or not. Callbacks have no address: UnknownSink."""
-        raise NotImplementedError
+        subscriber = self._subscribers.get(name)
+        if subscriber is None:
+            raise UnknownSink(name)
+        clock, random = self._around.clock, self._around.random
+        return await subscriber.sink.send(trial(name, random.getrandbits(128), clock.now()))
 
     async def recover(self, name: str, since: float, until: float) -> int:
         """Owe again, at once, what is dead and became owed in [since, until); how many deliveries."""
-        raise NotImplementedError
+        self._check(name)
+        wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=name, since=since, until=until)
+        recovered: Recovered = await self._writer.submit(Recover(wanted=wanted, after=None, limit=RECOVER_PAGE))
+        count = recovered.revived
+        while recovered.last is not None:
+            page = Recover(wanted=wanted, after=recovered.last, limit=RECOVER_PAGE)
+            recovered = await self._writer.submit(page)
+            count += recovered.revived
+        return count
 
     async def deliveries(
         self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
     ) -> Sequence[tuple[Delivery, Job]]:
         """A page, the newest jobs first, from below `after`."""
-        raise NotImplementedError
+        return await self._record.deliveries(wanted, after, limit)
 
     async def retry(self, key: DeliveryKey) -> bool:
         """Dead: owed again, at once. Pending: due at once. Delivered: sent again. False: there is no such delivery."""
-        raise NotImplementedError
+        found: bool = await self._writer.submit(Retry(key=key))
+        return found
+
+    def _check(self, name: str) -> None:
+        if name not in self._subscribers and not (name == CALLBACK and self._known_callbacks()):
+            raise UnknownSink(name)
+
+    def _known_callbacks(self) -> bool:
+        return self._callbacks or bool(self._couriers.labelled(CALLBACK))
+
+
+def by_label(backlog: Mapping[str, Backlog]) -> Mapping[str, Backlog]:
+    """A backlog by endpoint, with all callbacks as one."""
+    merged: dict[str, Backlog] = {}
+    for endpoint, owed in backlog.items():
+        label = label_of(endpoint)
+        merged[label] = _sum((merged.get(label, Backlog()), owed))
+    return merged
+
+
+def _sum(backlogs: Sequence[Backlog]) -> Backlog:
+    since = [one.oldest_pending_since for one in backlogs if one.oldest_pending_since is not None]
+    return Backlog(
+        pending=sum(one.pending for one in backlogs),
+        dead=sum(one.dead for one in backlogs),
+        oldest_pending_since=min(since, default=None),
+    )
+
+
+def _standing(name: str, kind: str, couriers: Sequence[Courier], owed: Backlog) -> SinkStanding:
+    """Of several endpoints, the state of the one that is worst off."""
+    worst = max(couriers, key=lambda courier: GRAVITY.index(courier.state), default=None)
+    state = SinkState.ACTIVE if worst is None else worst.state
+    return SinkStanding(
+        name=name,
+        kind=kind,
+        state=state,
+        since=None if worst is None else worst.since,
+        error=_error(worst, couriers) if worst is not None and state is not SinkState.ACTIVE else None,
+        pending=owed.pending,
+        dead=owed.dead,
+        oldest_pending_since=owed.oldest_pending_since,
+    )
+
+
+def _error(worst: Courier, couriers: Iterable[Courier]) -> str | None:
+    if worst.route.lasting or worst.endpoint.stopped is not None:
+        return worst.endpoint.error
+    alike = sum(courier.state is worst.state for courier in couriers)
+    return f"{alike} of the origins, such as {worst.route.endpoint}: {worst.endpoint.error}"

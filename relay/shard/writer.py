@@ -6,31 +6,28 @@ refused, nothing new is taken until a probe succeeds, and the polls stand still 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from relay.core.delivery import Delivery, Subscription
-from relay.core.job import Job, JobKey
+from relay.core.job import Job
 from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError, Reason, Unavailable
-from relay.shard.intents import Draft, Errand, Intent, Underway, errand_of
+from relay.shard.claims import Claims, Underway
+from relay.shard.draft import Draft, Found, Memory
+from relay.shard.intents import Intent
 from relay.shard.live import Live
 from relay.shard.ports import Recorder, Surroundings
+from relay.shard.settling import Revival
 from relay.shard.waiting import wait_for
+
+T = TypeVar("T")
 
 QUEUE_WEIGHT_MAX = 20_000
 BATCH_WEIGHT_MAX = 5_000
 PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Ask for due deliveries of a sink; they count as underway until `Writer.release`."""
-
-    sink: str
-    limit: int
 
 
 class _Waiting(NamedTuple):
@@ -51,14 +48,13 @@ class Writer:
         surroundings: Surroundings,
     ) -> None:
         self._recorder = recorder
-        self._live = live
-        self._subscriptions = subscriptions
+        self._claims = Claims()
+        self._memory = Memory(live=live, claims=self._claims, subscriptions=subscriptions)
         self._published = published
         self._around = surroundings
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
-        self._claims: deque[tuple[Claim, asyncio.Future[list[Underway]]]] = deque()
-        self._underway: dict[Errand, Underway] = {}
+        self._turns: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
         self._position = 0
         self._work = asyncio.Event()
         self._draining = False
@@ -86,22 +82,35 @@ class Writer:
         if self._weight + weight > QUEUE_WEIGHT_MAX:
             raise Unavailable(Reason.OVERLOADED, f"{self._weight} changes are waiting to be recorded", 1.0)
 
-    async def claim(self, claim: Claim) -> list[Underway]:
-        """Due deliveries that nobody has claimed, read between two commits so that no change of theirs is missed."""
-        answer: asyncio.Future[list[Underway]] = asyncio.get_running_loop().create_future()
-        self._claims.append((claim, answer))
+    async def between(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` answers between two commits, so that nothing changes meanwhile. Raises what it raises.
+
+        Or Unavailable: the ledger is out of order, or relay is shutting down.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._turns.append((call, answer))
         self._work.set()
         return await answer
 
+    async def claim(
+        self, endpoint: str, read: Callable[[int], Awaitable[Sequence[tuple[Delivery, Job]]]], limit: int
+    ) -> list[Underway]:
+        """Deliveries to the endpoint that nobody has in hand; they are the caller's until `release`.
+
+        `read`: (limit) → what may be claimed, in the order of preference. Raises LedgerError or Unavailable.
+        """
+
+        async def call() -> list[Underway]:
+            return self._claims.take(await read(limit + self._claims.count(endpoint)))
+
+        return await self.between(call)
+
     def release(self, underway: Underway) -> None:
-        self._underway.pop(errand_of(underway.delivery), None)
+        self._claims.release(underway)
 
     @property
     def draining(self) -> bool:
         return self._draining
-
-    def underway(self, sink: str) -> int:
-        return sum(errand.sink == sink for errand in self._underway)
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when what waits is recorded. Idempotent."""
@@ -113,11 +122,11 @@ class Writer:
             self._around.beat("writer")
             await wait_for(self._work)
             self._work.clear()
-            await self._serve_claims()
+            await self._take_turns()
             waiting = self._take()
             if waiting:
                 await self._write(waiting)
-        self._refuse_claims(Unavailable(Reason.DRAINING, "relay is shutting down", 5.0))
+        self._refuse_turns(Unavailable(Reason.DRAINING, "relay is shutting down", 5.0))
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
@@ -131,29 +140,20 @@ class Writer:
             self._work.set()
         return taken
 
-    async def _serve_claims(self) -> None:
-        while self._claims:
-            claim, answer = self._claims.popleft()
-            try:
-                limit = claim.limit + self.underway(claim.sink)
-                rows = await self._recorder.due(claim.sink, self._around.clock.now(), limit)
-            except LedgerError as error:
-                self._around.log.warning("ledger.deliveries_unreadable", sink=claim.sink, error=str(error))
-                self._answer(answer, error=_ledger_unavailable())
+    async def _take_turns(self) -> None:
+        while self._turns:
+            call, answer = self._turns.popleft()
+            if answer.done():  # the caller has gone
                 continue
-            claimed = [
-                Underway(delivery=delivery, job=job)
-                for delivery, job in rows
-                if errand_of(delivery) not in self._underway
-            ]
-            if not answer.done():
-                self._underway.update((errand_of(underway.delivery), underway) for underway in claimed)
-                answer.set_result(claimed)
+            try:
+                self._answer(answer, result=await call())
+            except LedgerError as error:
+                self._answer(answer, error=error)
 
-    def _refuse_claims(self, refusal: Unavailable) -> None:
-        for _, answer in self._claims:
+    def _refuse_turns(self, refusal: Unavailable) -> None:
+        for _, answer in self._turns:
             self._answer(answer, error=refusal)
-        self._claims.clear()
+        self._turns.clear()
 
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
@@ -167,27 +167,25 @@ class Writer:
 
     async def _record(self, waiting: Sequence[_Waiting]) -> tuple[Draft, list[object]]:
         """Decided as if nobody knew a job that is not live, since so it mostly is; once more where the ledger does."""
-        draft, answers = self._decide(waiting, {})
+        found = Found(deliveries=await self._read(waiting))
+        draft, answers = self._decide(waiting, found)
         try:
             await self._commit(draft.batch)
         except AlreadyKnown as known:
-            draft, answers = self._decide(waiting, known.jobs)
+            draft, answers = self._decide(waiting, replace(found, jobs=known.jobs))
             await self._commit(draft.batch)
         return draft, answers
 
-    def _decide(self, waiting: Sequence[_Waiting], found: Mapping[JobKey, Job]) -> tuple[Draft, list[object]]:
-        draft = Draft(
-            live=self._live,
-            underway=self._underway,
-            subscriptions=self._subscriptions,
-            found=found,
-            position=self._position,
-            now=self._around.clock.now(),
-        )
+    async def _read(self, waiting: Sequence[_Waiting]) -> Mapping[object, Sequence[tuple[Delivery, Job]]]:
+        revivals = [one.intent for one in waiting if isinstance(one.intent, Revival)]
+        return {revival: await revival.read(self._recorder) for revival in revivals}
+
+    def _decide(self, waiting: Sequence[_Waiting], found: Found) -> tuple[Draft, list[object]]:
+        draft = Draft(memory=self._memory, found=found, position=self._position, now=self._around.clock.now())
         return draft, [one.intent.decide(draft) for one in waiting]
 
     async def _commit(self, batch: Batch) -> None:
-        if not (batch.jobs or batch.deliveries or batch.forgotten or batch.unknown or batch.marks):
+        if not (batch.jobs or batch.deliveries or batch.unknown or batch.marks):
             return
         began = self._around.clock.monotonic()
         try:
@@ -199,20 +197,8 @@ class Writer:
 
     def _publish(self, draft: Draft) -> None:
         self._position = draft.position
-        if self._underway:
-            self._update_underway(draft)
+        self._claims.update(draft.jobs.values(), draft.deliveries.values())
         self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))
-
-    def _update_underway(self, draft: Draft) -> None:
-        for errand, row in draft.deliveries.items():
-            underway = self._underway.get(errand)
-            if underway is not None:
-                underway.delivery = row
-        for incarnation, job in draft.jobs.items():
-            for subscription in self._subscriptions:
-                underway = self._underway.get(Errand(incarnation, subscription.sink))
-                if underway is not None:
-                    underway.job = job
 
     async def _recover(self, waiting: Sequence[_Waiting], error: LedgerError) -> None:
         """Refuse whoever waits, then try again and again until the ledger takes a write."""
@@ -226,7 +212,7 @@ class Writer:
         pause = PROBE_SECONDS_MIN
         while not await self._probe():
             self._around.beat("writer")
-            self._refuse_claims(refusal)
+            self._refuse_turns(refusal)
             self._work.clear()
             await wait_for(self._work, pause)  # or until it is drained
             pause = min(2 * pause, PROBE_SECONDS_MAX)

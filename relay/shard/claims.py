@@ -1,0 +1,80 @@
+"""The deliveries that couriers have in hand, kept up to date with what is committed meanwhile."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from relay.core.delivery import Delivery, DeliveryKey
+from relay.core.job import Job
+
+
+class Incarnation(NamedTuple):
+    """One life of a job; the beginning of the keys of its deliveries."""
+
+    tracked_at: float
+    account: str
+    id: str
+
+
+def incarnation_of(job: Job) -> Incarnation:
+    return Incarnation(job.tracked_at, job.account, job.id)
+
+
+@dataclass(slots=True, kw_only=True)
+class Underway:
+    """A delivery in hand, and its job, both as they are committed by now."""
+
+    delivery: Delivery
+    job: Job
+
+
+class Claims:
+    """Nobody else may have in hand what is claimed, so that a sink never gets two events of a job at once."""
+
+    def __init__(self) -> None:
+        self._underway: dict[Incarnation, dict[str, Underway]] = {}
+        self._counts: Counter[str] = Counter()
+
+    def take(self, rows: Iterable[tuple[Delivery, Job]]) -> list[Underway]:
+        """Claim what is still free of these."""
+        taken = []
+        for delivery, job in rows:
+            by_sink = self._underway.setdefault(incarnation_of(job), {})
+            if delivery.sink not in by_sink:
+                by_sink[delivery.sink] = Underway(delivery=delivery, job=job)
+                self._counts[delivery.endpoint] += 1
+                taken.append(by_sink[delivery.sink])
+        return taken
+
+    def release(self, underway: Underway) -> None:
+        """Idempotent."""
+        delivery, incarnation = underway.delivery, incarnation_of(underway.job)
+        by_sink = self._underway.get(incarnation, {})
+        if by_sink.get(delivery.sink) is not underway:
+            return
+        del by_sink[delivery.sink]
+        if not by_sink:
+            del self._underway[incarnation]
+        self._counts[delivery.endpoint] -= 1
+        if not self._counts[delivery.endpoint]:
+            del self._counts[delivery.endpoint]
+
+    def count(self, endpoint: str) -> int:
+        return self._counts[endpoint]
+
+    def delivery(self, key: DeliveryKey) -> Delivery | None:
+        underway = self._underway.get(Incarnation(*key[:3]), {}).get(key.sink)
+        return None if underway is None else underway.delivery
+
+    def update(self, jobs: Iterable[Job], deliveries: Collection[Delivery]) -> None:
+        """These rows have been committed."""
+        if not self._underway:
+            return
+        for row in deliveries:
+            underway = self._underway.get(Incarnation(*row.key[:3]), {}).get(row.sink)
+            if underway is not None:
+                underway.delivery = row
+        for job in jobs:
+            for underway in self._underway.get(incarnation_of(job), {}).values():
+                underway.job = job

@@ -1,0 +1,75 @@
+"""One attempt to deliver: what is sent, to whom, and how it is recorded."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from relay.core.delivery import Attempt, Delivery, Subscription, give_up, owe, owed
+from relay.core.events import render
+from relay.core.job import Event, Job
+from relay.errors import Unavailable
+from relay.shard.claims import Underway
+from relay.shard.ports import Sink, Surroundings
+from relay.shard.routes import Recipient, Route
+from relay.shard.settling import Change, Settle
+from relay.shard.writer import Writer
+
+NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
+
+
+class Delivering:
+    """`source`: by account, the CloudEvents source of its events."""
+
+    def __init__(
+        self, *, route: Route, source: Callable[[str], str], writer: Writer, surroundings: Surroundings
+    ) -> None:
+        self._route = route
+        self._source = source
+        self._writer = writer
+        self._around = surroundings
+
+    async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change:
+        """Send what is owed, once; what is to be recorded of it. A Change: there was nothing to be sent."""
+        recipient = self._route.recipient(underway.delivery, underway.job)
+        if recipient.sink is None:
+            return Change(underway=underway, rule=partial(_not_allowed, subscription=recipient.subscription))
+        event = owed(underway.delivery, underway.job, recipient.subscription)
+        if event is None:  # the subscription was changed while it waited
+            return Change(underway=underway, rule=partial(_not_wanted, subscription=recipient.subscription))
+        return Settle(
+            underway=underway,
+            attempted_sequence=event.sequence,
+            attempt=await self._send(recipient.sink, recipient, underway.job, event),
+            subscription=recipient.subscription,
+            schedule=self._route.schedule,
+            jitter=self._around.random.random(),
+            probe=probe,
+        )
+
+    async def record(self, intent: Settle | Change) -> None:
+        """However long the ledger takes: what a sink has taken should not be sent twice."""
+        while True:
+            try:
+                await self._writer.submit(intent)
+            except Unavailable as refusal:
+                if self._writer.draining:
+                    return
+                await asyncio.sleep(min(refusal.retry_after_seconds, 1.0))
+                await self._writer.healthy.wait()
+            else:
+                return
+
+    async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt:
+        began = self._around.clock.monotonic()
+        attempt = await sink.send(render(job, event, self._source(job.account), recipient.metadata))
+        seconds = self._around.clock.monotonic() - began
+        self._around.metrics.delivery(self._route.label, attempt.reason or "delivered", seconds)
+        return attempt
+
+
+def _not_allowed(delivery: Delivery, job: Job, now: float, *, subscription: Subscription) -> Delivery:
+    return give_up(delivery, job, subscription, NOT_ALLOWED, now)
+
+
+def _not_wanted(delivery: Delivery, job: Job, now: float, *, subscription: Subscription) -> Delivery | None:
+    return owe(job, delivery, subscription, now)

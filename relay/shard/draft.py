@@ -1,0 +1,121 @@
+"""One batch in the making: committed state with its changes laid over, for intents to decide on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from relay.core.callbacks import find, is_callback, subscription_of
+from relay.core.delivery import Delivery, DeliveryKey, Subscription, owe
+from relay.core.job import Event, Job, JobKey
+from relay.core.observe import record
+from relay.core.record import Batch
+from relay.shard.claims import Claims, Incarnation, incarnation_of
+from relay.shard.live import Live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What is committed and in memory: live jobs with their deliveries, and the deliveries in hand."""
+
+    live: Live
+    claims: Claims
+    subscriptions: Sequence[Subscription]
+
+    def subscription(self, delivery: Delivery, job: Job) -> Subscription | None:
+        """What the receiver of this delivery wants to hear; None: nobody knows the sink (any more)."""
+        callback = find(job, delivery.sink) if is_callback(delivery.sink) else None
+        if callback is not None:
+            return subscription_of(callback)
+        return next((one for one in self.subscriptions if one.sink == delivery.sink), None)
+
+    def delivery(self, key: DeliveryKey) -> Delivery | None:
+        claimed = self.claims.delivery(key)
+        if claimed is not None:
+            return claimed
+        watch = self.live.get(JobKey(key.account, key.job_id))
+        if watch is None or watch.job.tracked_at != key.tracked_at:
+            return None
+        return watch.deliveries.get(key.sink)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was read from the ledger for this batch. `jobs`: the newest rows of those that are not live, as far as is
+    known by now. `deliveries`: with their jobs, for each intent that reads them.
+    """
+
+    jobs: Mapping[JobKey, Job] = field(default_factory=dict)
+    deliveries: Mapping[object, Sequence[tuple[Delivery, Job]]] = field(default_factory=dict)
+
+
+class Draft:
+    """`position`: of the newest event so far."""
+
+    def __init__(self, *, memory: Memory, found: Found, position: int, now: float) -> None:
+        self.now = now
+        self.position = position
+        self.found = found
+        self.jobs: dict[Incarnation, Job] = {}
+        self.deliveries: dict[DeliveryKey, Delivery] = {}
+        self.events: list[tuple[Job, Event]] = []
+        self.marks: dict[str, bytes | None] = {}
+        self._memory = memory
+        self._newest: dict[JobKey, Job] = dict(found.jobs)
+        self._unknown: list[JobKey] = []
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(
+            jobs=tuple(self.jobs.values()),
+            events=tuple(self.events),
+            deliveries=tuple(self.deliveries.values()),
+            unknown=tuple(self._unknown),
+            marks=self.marks,
+        )
+
+    def newest(self, key: JobKey) -> Job | None:
+        """The newest incarnation, however it stands; None: nobody knows the job, which the commit makes sure of."""
+        changed = self._newest.get(key)
+        if changed is not None:
+            return changed
+        watch = self._memory.live.get(key)
+        if watch is None:
+            self._unknown.append(key)
+            return None
+        return watch.job
+
+    def job(self, otherwise: Job) -> Job:
+        """This incarnation as this batch leaves it; `otherwise`: as it is committed."""
+        return self.jobs.get(incarnation_of(otherwise), otherwise)
+
+    def delivery(self, otherwise: Delivery) -> Delivery:
+        """This delivery as this batch leaves it; `otherwise`: as it is committed."""
+        return self.deliveries.get(otherwise.key) or self._memory.delivery(otherwise.key) or otherwise
+
+    def subscription(self, delivery: Delivery, job: Job) -> Subscription | None:
+        """See Memory."""
+        return self._memory.subscription(delivery, job)
+
+    def put(self, job: Job) -> None:
+        """A job that is new or has no new event."""
+        self.jobs[incarnation_of(job)] = job
+        self._newest[job.key] = job
+
+    def put_event(self, job: Job) -> None:
+        """A job that has got a new event: it is owed to every sink and every callback that wants it."""
+        self.position += 1
+        job = record(job, self.position)
+        self.events.append((job, job.events[-1]))
+        self.put(job)
+        for subscription in (*self._memory.subscriptions, *map(subscription_of, job.callbacks)):
+            self.owe(job, subscription)
+
+    def owe(self, job: Job, subscription: Subscription) -> None:
+        """What this sink is to get of the job's events by now, one of which may be new to it."""
+        key = DeliveryKey(job.tracked_at, job.account, job.id, subscription.sink)
+        before = self.deliveries.get(key) or self._memory.delivery(key)
+        self.put_delivery(owe(job, before, subscription, self.now))
+
+    def put_delivery(self, row: Delivery | None) -> None:
+        """None: it stays as it is."""
+        if row is not None:
+            self.deliveries[row.key] = row

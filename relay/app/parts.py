@@ -25,9 +25,9 @@ from relay.core.signing import signer
 from relay.core.tokens import ClientCredentials, Grant, RefreshToken
 from relay.core.webhook import Webhook
 from relay.errors import ConfigError
+from relay.intake.access import Access
 from relay.intake.accounts import Account as KnownAccount
 from relay.intake.accounts import Directory
-from relay.intake.calls import Access
 from relay.intake.keys import ApiKey, Caller, Keyring, Scope
 from relay.ledger.sqlite import SqliteLedger as SqliteFile
 from relay.shard.ports import Account, Polling, Settings, Subscriber

@@ -18,11 +18,15 @@ from relay.config.server import Server
 from relay.core.record import Backlog
 from relay.core.standing import Standing
 from relay.errors import ConfigError, LedgerError, LedgerUnusable
+from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
-from relay.intake.calls import Access, JobCalls
+from relay.intake.calls import JobCalls
+from relay.intake.delivery_calls import DeliveryCalls
+from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
-from relay.intake.http import api, operations, runner
+from relay.intake.http import Calls, api, operations, runner
 from relay.intake.probes import Probes
+from relay.intake.sink_calls import SinkCalls
 from relay.ledger import Ledger
 from relay.ops.clock import SystemClock
 from relay.ops.health import Health
@@ -93,12 +97,17 @@ async def running(
             ),
         )
         gate = Gate(Bounds())
-        jobs = JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic)
-        accounts = AccountCalls(accounts=shard, access=access)
         sinks = [subscriber.subscription.sink for subscriber in subscribers]
         page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock, sinks=sinks)
         probes = Probes(health=health, gate=gate, metrics=page.render)
-        app = api(calls=jobs, accounts=accounts, probes=probes, with_metrics=config.server.metrics_listen is None)
+        calls = Calls(
+            jobs=JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic),
+            events=EventCalls(events=shard.feed, access=access, gate=gate),
+            accounts=AccountCalls(accounts=shard, access=access),
+            sinks=SinkCalls(sinks=shard.sinks, access=access, gate=gate),
+            deliveries=DeliveryCalls(sinks=shard.sinks, access=access, gate=gate),
+        )
+        app = api(calls=calls, probes=probes, with_metrics=config.server.metrics_listen is None)
         address = await _listen(stack, config.server, app, probes, gate.bounds)
         live_jobs = await shard.load()
         health.loaded = True

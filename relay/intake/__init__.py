@@ -1,4 +1,5 @@
-"""How jobs come in and are looked up over HTTP: parse, authorise, record, answer. And how accounts stand.
+"""How jobs come in and are looked up over HTTP: parse, authorise, record, answer. What became of them is read here,
+too, and what keeps relay running is asked for: how accounts and sinks stand, what was not delivered.
 
 This room decides nothing about jobs. It owns the narrow ports below, through which it sees the rest of relay.
 """
@@ -6,9 +7,10 @@ This room decides nothing about jobs. It owns the narrow ports below, through wh
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from relay.core.delivery import Attempt, Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey, TrackRequest
-from relay.core.record import JobView
-from relay.core.standing import AccountStanding
+from relay.core.record import DeliveryFilter, EventFilter, EventPage, JobView
+from relay.core.standing import AccountStanding, SinkStanding
 
 
 class Jobs(Protocol):
@@ -34,6 +36,53 @@ class Jobs(Protocol):
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]:
         """Newest first, without deleted ones, of these accounts (None: all) and in this state (None: any)."""
+
+
+class Events(Protocol):
+    """The recorded events, in order. Any call may raise LedgerError."""
+
+    def source(self, account: str) -> str:
+        """The CloudEvents source of this account's events."""
+
+    async def newest(self) -> int:
+        """The position of the newest event."""
+
+    async def position_before(self, moment: float) -> int:
+        """The position after which all lies that was detected since then."""
+
+    async def page(self, wanted: EventFilter, after: int | None, limit: int) -> EventPage:
+        """At most `limit` events beyond that position (None: from the oldest kept). May raise CursorExpired."""
+
+    async def wait(self, after: int) -> None:
+        """Return when an event beyond that position has been recorded."""
+
+
+class Sinks(Protocol):
+    """Those who receive events, and what they are owed. `name`: of a configured sink, or `callback`.
+
+    Any call may raise Unavailable or LedgerError, and what takes a name UnknownSink.
+    """
+
+    async def standing(self) -> Sequence[SinkStanding]: ...
+
+    async def pause(self, name: str) -> None: ...
+
+    async def resume(self, name: str) -> None:
+        """Also after the receiver answered 410."""
+
+    async def test(self, name: str) -> Attempt:
+        """Send one `relay.test`, and tell how it went."""
+
+    async def recover(self, name: str, since: float, until: float) -> int:
+        """Owe again what is dead and became owed in [since, until); how many deliveries."""
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
+    ) -> Sequence[tuple[Delivery, Job]]:
+        """A page, the newest jobs first."""
+
+    async def retry(self, key: DeliveryKey) -> bool:
+        """Attempt it now, whatever its state. False: no such delivery."""
 
 
 class Accounts(Protocol):

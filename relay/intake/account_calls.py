@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from relay.intake import Accounts, views
-from relay.intake.calls import JSON_NOW, Access
+from relay.intake.access import Access
+from relay.intake.calls import JSON_NOW
 from relay.intake.keys import Scope
 
 

@@ -215,12 +215,17 @@ def submitted(requests: Sequence[TrackRequest], created: Sequence[bool]) -> byte
                     "account": request.account,
                     "id": request.id,
                     "result": "created" if new else "exists",
-                    "href": f"{_jobs_of(request.account)}{request.id}",
+                    "href": href(request.account, request.id),
                 }
                 for request, new in zip(requests, created, strict=True)
             ]
         }
     )
+
+
+def href(account: str, job_id: str) -> str:
+    """The path of one job."""
+    return f"{_jobs_of(account)}{job_id}"
 
 
 @lru_cache(maxsize=1024)

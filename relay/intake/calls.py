@@ -1,42 +1,24 @@
 """The calls about jobs: authorise, read the request, ask the owner of the jobs, answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import hdrs, web
 
-from relay.core.allowlist import Allowlist
 from relay.core.callbacks import CallbacksFull
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView
 from relay.intake import Jobs, Observer, bodies, queries, views
-from relay.intake.accounts import Directory
+from relay.intake.access import Access
 from relay.intake.gate import Gate, Submission
-from relay.intake.keys import Caller, Keyring, Scope
+from relay.intake.keys import Caller, Scope
+from relay.intake.opaque import write_jobs_cursor
 from relay.intake.problems import Code, Problem
 from relay.intake.receiving import body_of, traceparent_of
 
 JSON = {hdrs.CONTENT_TYPE: "application/json"}
 JSON_NOW = {**JSON, hdrs.CACHE_CONTROL: "no-store"}
 SOURCE = "http"
-
-
-@dataclass(slots=True, kw_only=True)
-class Access:
-    """Who may call, for which accounts, and whom they may have called back. All calls share it; its parts are replaced
-    when configured anew.
-    """
-
-    keyring: Keyring
-    directory: Directory
-    callbacks: Allowlist = field(default_factory=Allowlist)
-
-    def caller(self, request: web.Request, scope: Scope) -> Caller:
-        """Raises Problem 401 or 403."""
-        caller = self.keyring.identify(request.headers.get(hdrs.AUTHORIZATION))
-        caller.require(scope)
-        return caller
 
 
 class JobCalls:
@@ -113,22 +95,14 @@ class JobCalls:
         caller = self._access.caller(request, Scope.READ)
         query = queries.read(queries.ListQuery, request.query.items())
         jobs = await self._jobs.page(
-            accounts=self._accounts(caller, query.account),
+            accounts=self._access.accounts(caller, query.account),
             state=query.state,
             after=query.cursor,
             limit=query.limit + 1,  # one more than shown tells whether there is a next page
         )
         shown = jobs[: query.limit]
-        cursor = queries.encode_cursor(_end(shown)) if len(jobs) > len(shown) else None
+        cursor = write_jobs_cursor(_end(shown)) if len(jobs) > len(shown) else None
         return web.Response(body=views.page(shown, cursor), headers=JSON_NOW)
-
-    def _accounts(self, caller: Caller, account: str | None) -> Sequence[str] | None:
-        """The accounts to list. A caller who does not see all gets those that are configured, or one by name."""
-        if account is None:
-            return None if caller.sees_all else self._access.directory.visible(caller)
-        if not caller.sees(account):
-            raise Problem(404, Code.NOT_FOUND, "no such account")
-        return [account]
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /v1/jobs/{account}/{id}: stop tracking."""

@@ -1,8 +1,10 @@
 """What may be in hand at once. Beyond that, callers are asked to come back: nothing queues up without bound."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from relay.errors import Reason, Unavailable
@@ -19,6 +21,9 @@ class Bounds:
     submissions: int = 2000
     submissions_bytes: int = 64 * MIB
     waiters: int = 10_000
+    streams: int = 1_000
+    stream_stalled_seconds: float = 10
+    stream_quiet_seconds: float = 15
     idle_seconds: float = 75
     drain_seconds: float = 10
 
@@ -31,6 +36,7 @@ class Gate:
         self._draining = False
         self._submissions = 0
         self._bytes = 0
+        self._streams = 0
         self._waits: set[asyncio.Timeout] = set()
 
     @property
@@ -67,15 +73,31 @@ class Gate:
         self._submissions -= 1
         self._bytes -= held
 
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Room for one who reads for as long as the context lasts. Raises Unavailable."""
+        if self._streams >= self.bounds.streams:
+            raise Unavailable(Reason.OVERLOADED, f"{self._streams} streams are being read", 5)
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
     async def wait(self, ended: Callable[[float], Awaitable[None]], seconds: float) -> None:
         """Until `ended(seconds)` returns or the time is up; not at all while draining or when too many wait already."""
-        if self._draining or len(self._waits) >= self.bounds.waiters:
+        if len(self._waits) < self.bounds.waiters:
+            await self.rest(partial(ended, seconds), seconds)
+
+    async def rest(self, ended: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Until `ended()` returns or the time is up; not at all while draining."""
+        if self._draining:
             return
         patience = asyncio.timeout(seconds)
         try:
             async with patience:
                 self._waits.add(patience)
-                await ended(seconds)
+                await ended()
         except TimeoutError:
             pass
         finally:

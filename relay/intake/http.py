@@ -1,19 +1,23 @@
 """The HTTP face: routes, and one place where every error becomes a problem document."""
 
 import logging
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from relay.errors import LedgerError, Unavailable
+from relay.errors import CursorExpired, LedgerError, Unavailable, UnknownSink
 from relay.intake.account_calls import AccountCalls
 from relay.intake.calls import JobCalls
+from relay.intake.delivery_calls import DeliveryCalls
+from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds
 from relay.intake.openapi import describe
 from relay.intake.probes import Probes
 from relay.intake.problems import CONTENT_TYPE, Code, Problem, unavailable
 from relay.intake.receiving import wait_for_invitation
+from relay.intake.sink_calls import SinkCalls
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +25,37 @@ Route = tuple[str, str, Handler]
 ANYWHERE = "/{anywhere:.*}"
 # The closed list has no word for a bug. This one tells the client what matters: it may not be recorded, try again.
 BUG = Problem(500, Code.LEDGER_UNAVAILABLE, "relay failed at this call, and its log says why; nothing is promised")
+EXPIRED = Problem(410, Code.CURSOR_EXPIRED, "events after it may be forgotten; begin without it, or with `since`")
+NO_SUCH_SINK = Problem(404, Code.NOT_FOUND, "no such sink; /v1/sinks lists them")
 
 
-def api(*, calls: JobCalls, accounts: AccountCalls, probes: Probes, with_metrics: bool = True) -> web.Application:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """All that the API does, by what it is about."""
+
+    jobs: JobCalls
+    events: EventCalls
+    accounts: AccountCalls
+    sinks: SinkCalls
+    deliveries: DeliveryCalls
+
+
+def api(*, calls: Calls, probes: Probes, with_metrics: bool = True) -> web.Application:
     """The whole API. `with_metrics` False: /metrics is served elsewhere, by `operations`."""
     return _application(
-        ("POST", "/v1/jobs", calls.submit),
-        ("GET", "/v1/jobs", calls.list),
-        ("GET", "/v1/jobs/{account}/{id}", calls.read),
-        ("DELETE", "/v1/jobs/{account}/{id}", calls.delete),
-        ("GET", "/v1/accounts", accounts.list),
+        ("POST", "/v1/jobs", calls.jobs.submit),
+        ("GET", "/v1/jobs", calls.jobs.list),
+        ("GET", "/v1/jobs/{account}/{id}", calls.jobs.read),
+        ("DELETE", "/v1/jobs/{account}/{id}", calls.jobs.delete),
+        ("GET", "/v1/events", calls.events.read),
+        ("GET", "/v1/accounts", calls.accounts.list),
+        ("GET", "/v1/sinks", calls.sinks.list),
+        ("POST", "/v1/sinks/{name}/pause", calls.sinks.pause),
+        ("POST", "/v1/sinks/{name}/resume", calls.sinks.resume),
+        ("POST", "/v1/sinks/{name}/test", calls.sinks.test),
+        ("POST", "/v1/sinks/{name}/recover", calls.sinks.recover),
+        ("GET", "/v1/deliveries", calls.deliveries.list),
+        ("POST", "/v1/deliveries/{id}/retry", calls.deliveries.retry),
         ("GET", "/openapi.json", _description(with_metrics=with_metrics)),
         *_operations(probes, with_metrics=with_metrics),
     )
@@ -93,6 +118,10 @@ def _answering(handler: Handler) -> Handler:
             return _response(problem)
         except (Unavailable, LedgerError) as error:
             return _response(unavailable(error))
+        except CursorExpired:
+            return _response(EXPIRED)
+        except UnknownSink:
+            return _response(NO_SUCH_SINK)
         except ConnectionError:
             raise  # the client went away
         except Exception:

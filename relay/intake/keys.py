@@ -34,14 +34,14 @@ class Caller:
     def sees(self, account: str) -> bool:
         return self.sees_all or any(fnmatchcase(account, pattern) for pattern in self.accounts)
 
-    def require(self, scope: Scope) -> None:
-        """Raises Problem 403 naming the scope that is missing."""
-        if scope not in self.scopes:
+    def require(self, *scopes: Scope) -> None:
+        """Raises Problem 403, naming the scopes of which one is needed."""
+        if self.scopes.isdisjoint(scopes):
             raise Problem(
                 403,
                 Code.FORBIDDEN,
-                f"this call needs a key with the scope {scope}; the key {self.name} does not have it",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+                f"this call needs a key with the scope {' or '.join(scopes)}; the key {self.name} does not have it",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scopes[0]}"'},
             )
 
 

@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    CURSOR_EXPIRED = "cursor_expired"
     OVERLOADED = "overloaded"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     DRAINING = "draining"
@@ -42,6 +43,7 @@ TITLES: Mapping[Code, str] = {
     Code.UNAUTHORIZED: "A valid API key is required",
     Code.FORBIDDEN: "The API key may not do this",
     Code.NOT_FOUND: "Not found",
+    Code.CURSOR_EXPIRED: "Events after this cursor may be forgotten",
     Code.OVERLOADED: "Too much at once",
     Code.LEDGER_UNAVAILABLE: "Nothing can be recorded now",
     Code.DRAINING: "Shutting down",

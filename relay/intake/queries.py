@@ -1,40 +1,62 @@
-"""What may stand behind the question mark: models for the query strings, and the cursor of a list."""
+"""What may stand behind the question mark: models for the query strings."""
 
-import base64
-from collections.abc import Iterable
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, TypeVar
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from relay.core.job import Cursor
+from relay.core.delivery import DeliveryKey
+from relay.core.events import short_name, types_named
+from relay.core.job import Cursor, EventType
+from relay.intake.moments import moment
+from relay.intake.opaque import read_deliveries_cursor, read_jobs_cursor, read_position
 from relay.intake.problems import Code, Fault, invalid
 from relay.intake.validation import faults
 
 WAIT_SECONDS_MAX = 60
 PAGE_MAX = 1000
+NOT_A_CURSOR = "not a cursor that a page of this list gave"
+NOT_A_MOMENT = "must be a time such as 2026-02-03T04:05:06Z (write + as %2B)"
+NOT_A_TYPE = f"must be terminal, * or of {', '.join(map(short_name, EventType))}; several with commas between them"
+
+Parsed = TypeVar("Parsed")
 
 
-def encode_cursor(cursor: Cursor) -> str:
-    """Opaque to clients: base64url without padding, of the JSON list of its fields."""
-    return base64.urlsafe_b64encode(orjson.dumps([cursor.tracked_at, cursor.account, cursor.id])).decode().rstrip("=")
+def parsed(read: Callable[[str], Parsed], otherwise: str) -> PlainValidator:
+    """What `read` makes of the text; `otherwise`: what to say where it raises ValueError."""
+
+    def validate(text: object) -> Parsed:
+        try:
+            if isinstance(text, str):
+                return read(text)
+        except ValueError:
+            pass
+        raise PydanticCustomError("unreadable", "{otherwise}", {"otherwise": otherwise})
+
+    return PlainValidator(validate)
 
 
-def decode_cursor(text: str) -> Cursor:
-    """Raises ValueError: not something `encode_cursor` wrote."""
-    padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-    match orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True)):
-        case [float() | int() as tracked_at, str() as account, str() as job_id]:
-            return Cursor(tracked_at=tracked_at, account=account, id=job_id)
-    raise ValueError("not the fields of a cursor")
+def _types(names: str) -> frozenset[EventType]:
+    chosen = [types_named(name.strip()) for name in names.split(",")]
+    if not all(chosen):
+        raise ValueError("no such type")
+    return frozenset().union(*chosen)
 
 
-def _cursor(text: str) -> Cursor:
-    try:
-        return decode_cursor(text)
-    except ValueError:
-        raise PydanticCustomError("cursor", "not a cursor that a page of this list gave") from None
+TEXT = WithJsonSchema({"type": "string"})
+Limit = Annotated[int, Field(ge=1, le=PAGE_MAX, description="How many at most.")]
+Moment = Annotated[
+    float, parsed(moment, NOT_A_MOMENT), WithJsonSchema({"type": "string", "examples": ["2026-02-03T04:05:06Z"]})
+]
+Types = Annotated[
+    frozenset[EventType],
+    parsed(_types, NOT_A_TYPE),
+    WithJsonSchema({"type": "string", "examples": ["terminal", "zendesk.job.failed,zendesk.job.killed"]}),
+]
+JobsCursor = Annotated[Cursor, parsed(read_jobs_cursor, NOT_A_CURSOR), TEXT]
+EventsCursor = Annotated[int, parsed(read_position, NOT_A_CURSOR), TEXT]
+DeliveriesCursor = Annotated[DeliveryKey, parsed(read_deliveries_cursor, NOT_A_CURSOR), TEXT]
 
 
 class ReadQuery(BaseModel):
@@ -58,13 +80,39 @@ class ListQuery(BaseModel):
 
     account: str | None = Field(None, description="Only this account's jobs.")
     state: str | None = Field(None, description="Only jobs in this state, as the job shows it.")
-    limit: int = Field(100, ge=1, le=PAGE_MAX, description="How many at most.")
-    cursor: Annotated[Cursor, PlainValidator(_cursor), WithJsonSchema({"type": "string"})] | None = Field(
-        None, description="Where the page before ended, from its `cursor`."
+    limit: Limit = 100
+    cursor: JobsCursor | None = Field(None, description="Where the page before ended, from its `cursor`.")
+
+
+class EventQuery(BaseModel):
+    """Which events to read, and from where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str | None = Field(None, description="Only this account's events.")
+    job: str | None = Field(None, description="Only events of jobs with this id.")
+    type: Types | None = Field(None, description="Only these types: full or short names, patterns, or `terminal`.")
+    since: Moment | None = Field(None, description="Only what was detected at this time or later; RFC 3339.")
+    limit: Limit = 100
+    cursor: EventsCursor | None = Field(
+        None, description="Where the page before ended, from its `cursor`, or an event's `id` in the stream."
     )
 
 
-Query = TypeVar("Query", ReadQuery, ListQuery)
+class DeliveryQuery(BaseModel):
+    """Which deliveries to list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Literal["pending", "dead"] = Field("dead", description="Only those in this state.")
+    sink: str | None = Field(None, description="Only to this sink; `callback`: to all callbacks.")
+    since: Moment | None = Field(None, description="Only those owed since this time or later; RFC 3339.")
+    until: Moment | None = Field(None, description="Only those owed since before this time; RFC 3339.")
+    limit: Limit = 100
+    cursor: DeliveriesCursor | None = Field(None, description="Where the page before ended, from its `cursor`.")
+
+
+Query = TypeVar("Query", ReadQuery, ListQuery, EventQuery, DeliveryQuery)
 
 
 def read(model: type[Query], pairs: Iterable[tuple[str, str]]) -> Query:

@@ -13,6 +13,7 @@ from relay.core.job import Job, Outcome
 from relay.core.record import JobView
 from relay.core.standing import AccountStanding
 from relay.errors import Reason
+from relay.intake.opaque import write_delivery_id
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -32,7 +33,8 @@ class ItemCounts(Shown):
 class DeliveryDetails(Shown):
     """What one sink has got, or gets next."""
 
-    sink: str
+    id: str = Field(description="To retry it by.")
+    sink: str = Field(description="A configured one, or `callback:`, the origin of a callback, and a hash of its url.")
     state: DeliveryState
     sequence: int = Field(description="Of the event that is owed while pending, else of the last one dealt with.")
     attempts: int
@@ -95,7 +97,7 @@ class AccountList(Shown):
 def details(view: JobView) -> bytes:
     """A `JobDetails`."""
     fields = _summary(view.job)
-    fields["next_poll_at"] = None if view.job.terminal else _time(view.next_poll_at)
+    fields["next_poll_at"] = None if view.job.terminal else time(view.next_poll_at)
     fields["deliveries"] = [_delivery(delivery) for delivery in view.deliveries]
     return orjson.dumps(fields)
 
@@ -124,7 +126,8 @@ def _account(standing: AccountStanding) -> dict[str, Any]:
     }
 
 
-def _time(seconds: float | None) -> str | None:
+def time(seconds: float | None) -> str | None:
+    """A `Timestamp`."""
     return None if seconds is None else timestamp(seconds)
 
 
@@ -140,8 +143,8 @@ def _summary(job: Job) -> dict[str, Any]:
         "results_truncated": job.results_truncated,
         "items": {"total": items.total, "succeeded": items.succeeded, "failed": items.failed},
         "sequence": job.sequence,
-        "tracked_at": _time(job.tracked_at),
-        "detected_at": _time(job.detected_at),
+        "tracked_at": time(job.tracked_at),
+        "detected_at": time(job.detected_at),
         "completed_at": job.completed_at,
         "metadata": orjson.Fragment(job.metadata),
     }
@@ -150,11 +153,12 @@ def _summary(job: Job) -> dict[str, Any]:
 def _delivery(delivery: Delivery) -> dict[str, Any]:
     pending = delivery.state is DeliveryState.PENDING
     return {
+        "id": write_delivery_id(delivery.key),
         "sink": delivery.sink,
         "state": delivery.state,
         "sequence": delivery.sequence,
         "attempts": delivery.attempts,
-        "next_attempt_at": _time(delivery.due_at) if pending else None,
-        "settled_at": _time(delivery.settled_at),
+        "next_attempt_at": time(delivery.due_at) if pending else None,
+        "settled_at": time(delivery.settled_at),
         "error": delivery.error,
     }

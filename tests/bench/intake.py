@@ -14,13 +14,17 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
 from relay.intake.accounts import Account, Directory
-from relay.intake.calls import Access, JobCalls
+from relay.intake.calls import JobCalls
+from relay.intake.delivery_calls import DeliveryCalls
+from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
-from relay.intake.http import api, runner
+from relay.intake.http import Calls, api, runner
 from relay.intake.keys import ApiKey, Caller, Keyring, Scope
 from relay.intake.probes import Probes
+from relay.intake.sink_calls import SinkCalls
 
 CONNECTIONS, SECRET, ROUNDS = 16, "a-secret-of-the-usual-length-0123456789", 6
 ITEM = {"job_status": {"id": "V3-%032x", "url": "https://acme.zendesk.com/api/v2/job_statuses/V3-%032x.json"}}
@@ -39,7 +43,7 @@ class Nothing:
     def live(self):
         return []
 
-    ready = live
+    ready = source = live
 
 
 async def bare(request: web.Request) -> web.Response:
@@ -60,10 +64,14 @@ def relay_runner() -> web.AppRunner:
     keys = [ApiKey.of(f"{SECRET}{n}", Caller(name=f"key{n}", scopes=scopes)) for n in range(3)]
     known = [Account(name=name, base_url=f"https://{name}.zendesk.com") for name in ("acme", "globex")]
     access = Access(keyring=Keyring(keys), directory=Directory(known))
-    calls = JobCalls(jobs=nothing, access=access, gate=gate, observer=nothing, monotonic=time.monotonic)
-    accounts = AccountCalls(accounts=nothing, access=access)
-    probes = Probes(health=nothing, gate=gate, metrics=None)
-    return runner(api(calls=calls, accounts=accounts, probes=probes), Bounds())
+    calls = Calls(
+        jobs=JobCalls(jobs=nothing, access=access, gate=gate, observer=nothing, monotonic=time.monotonic),
+        events=EventCalls(events=nothing, access=access, gate=gate),
+        accounts=AccountCalls(accounts=nothing, access=access),
+        sinks=SinkCalls(sinks=nothing, access=access, gate=gate),
+        deliveries=DeliveryCalls(sinks=nothing, access=access, gate=gate),
+    )
+    return runner(api(calls=calls, probes=Probes(health=nothing, gate=gate, metrics=None)), Bounds())
 
 
 def serve(kind: str, pipe: Connection) -> None:

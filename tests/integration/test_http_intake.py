@@ -1,242 +1,30 @@
-"""The HTTP intake over real sockets, in front of jobs that are kept in a dict."""
+"""The HTTP intake over real sockets: submitting, looking up, what every call has in common."""
 
 import asyncio
 import logging
-from collections import defaultdict
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from io import BytesIO
-from itertools import count
 from urllib.parse import urlencode
 
-import aiohttp
 import orjson
 import pytest
-from aiohttp import web
+from integration.api import ACCOUNTS, JSON, api_of, bearer, head_of, key, problem_in, raw, running, until
 from jsonschema import Draft202012Validator
 
-from relay.core.job import DELETED, Job, Outcome
-from relay.core.record import JobView
+from relay.core.job import DELETED, Outcome
 from relay.core.standing import AccountStanding
 from relay.errors import LedgerError, Reason, Unavailable
-from relay.intake.account_calls import AccountCalls
-from relay.intake.accounts import Account, Directory
-from relay.intake.calls import Access, JobCalls
-from relay.intake.gate import Bounds, Gate
-from relay.intake.http import ANYWHERE, api, operations, runner
-from relay.intake.keys import ApiKey, Caller, Keyring, Scope
-from relay.intake.probes import Probes
-from relay.intake.problems import Code
+from relay.intake.accounts import Directory
+from relay.intake.gate import Bounds
+from relay.intake.http import ANYWHERE, operations
+from relay.intake.keys import Keyring, Scope
 
-ACCOUNTS = (
-    Account(name="acme", base_url="https://acme.zendesk.com"),
-    Account(name="globex", base_url="https://globex.zendesk.com"),
-)
-JSON = {"Content-Type": "application/json"}
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MIB = 1024 * 1024
-
-
-class DictJobs:
-    """Jobs that are durable for as long as the process lives."""
-
-    def __init__(self):
-        self.jobs = {}
-        self.requests = []
-        self.fails_with = None
-        self.waiting = 0
-        self._times = count(1_700_000_000)
-        self._ended = defaultdict(asyncio.Event)
-
-    async def track(self, requests):
-        self._check()
-        self.requests.extend(requests)
-        created = []
-        for request in requests:
-            created.append(request.key not in self.jobs)
-            if created[-1]:
-                at = float(next(self._times))
-                self.jobs[request.key] = Job(
-                    account=request.account, id=request.id, tracked_at=at, metadata=request.metadata
-                )
-        return created
-
-    async def untrack(self, key):
-        self._check()
-        return self.jobs.pop(key, None) is not None
-
-    async def read(self, key):
-        self._check()
-        job = self.jobs.get(key)
-        return None if job is None else JobView(job=job)
-
-    async def wait(self, key, seconds):
-        self.waiting += 1
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ended[key].wait()
-        except TimeoutError:
-            pass
-        finally:
-            self.waiting -= 1
-
-    async def page(self, *, accounts, state, after, limit):
-        self._check()
-        known = [
-            job
-            for job in sorted(self.jobs.values(), key=_place)
-            if (accounts is None or job.account in accounts)
-            and state in {None, job.state}
-            and job.state != DELETED
-            and (after is None or _place(job) > _place(after))
-        ]
-        return known[:limit]
-
-    def change(self, account, job_id, **fields):
-        key = (account, job_id)
-        self.jobs[key] = replace(self.jobs[key], **fields)
-        if self.jobs[key].terminal:
-            self._ended[key].set()
-
-    def _check(self):
-        if self.fails_with is not None:
-            raise self.fails_with
-
-
-def _place(job):
-    return -job.tracked_at, job.account, job.id
-
-
-class Station:
-    """Who counts, and who tells about health and metrics."""
-
-    def __init__(self):
-        self.counted = defaultdict(int)
-        self.acknowledged = []
-        self.live_faults, self.ready_faults = [], []
-        self.standings = []
-
-    def intake_jobs(self, source, result, count):
-        self.counted[source, result] += count
-
-    def intake_ack(self, seconds):
-        self.acknowledged.append(seconds)
-
-    def live(self):
-        return self.live_faults
-
-    def ready(self):
-        return self.ready_faults
-
-    def standing(self):
-        return self.standings
-
-    async def metrics(self):
-        return b"# HELP relay_up Whether it runs\n"
-
-
-class Intake:
-    """The intake with all its surroundings, and a client."""
-
-    def __init__(self, keys, accounts, bounds):
-        self.jobs, self.station, self.gate = DictJobs(), Station(), Gate(bounds)
-        self.access = Access(keyring=Keyring(keys), directory=Directory(accounts))
-        self.calls = JobCalls(
-            jobs=self.jobs, access=self.access, gate=self.gate, observer=self.station, monotonic=count().__next__
-        )
-        self.accounts = AccountCalls(accounts=self.station, access=self.access)
-        self.probes = Probes(health=self.station, gate=self.gate, metrics=self.station.metrics)
-        self.session = self.port = None
-
-    async def call(self, method, path, body=None, **options):
-        if body is not None:
-            options["data"] = orjson.dumps(body)
-            options["headers"] = JSON | options.get("headers", {})
-        if isinstance(options.get("data"), bytes):
-            options["data"] = BytesIO(options["data"])
-        async with self.session.request(method, path, **options) as response:
-            return response, await response.read()
-
-    async def answer(self, method, path, body=None, **options):
-        response, content = await self.call(method, path, body, **options)
-        return response.status, orjson.loads(content) if content else None
-
-    async def refusal(self, method, path, body=None, **options):
-        """The status and the problem, which has everything a problem has."""
-        response, content = await self.call(method, path, body, **options)
-        return response, problem_in(response.status, response.content_type, content)
-
-    async def submit(self, *ids, **beside):
-        status, answer = await self.answer("POST", "/v1/jobs", {"jobs": [{"id": each, **beside} for each in ids]})
-        assert status == 202
-        return answer["jobs"]
-
-
-def problem_in(status, content_type, content):
-    problem = orjson.loads(content)
-    assert content_type == "application/problem+json"
-    assert set(problem) == {"type", "title", "status", "code", "detail", "errors"}
-    assert problem["status"] == status
-    assert problem["type"] == f"urn:relay:problem:{Code(problem['code'])}"
-    return problem
-
-
-@asynccontextmanager
-async def running(*keys, accounts=ACCOUNTS[:1], bounds=None, face=None):
-    intake = Intake(keys, accounts, bounds or Bounds(drain_seconds=1))
-    served = runner((face or api_of)(intake), intake.gate.bounds)
-    await served.setup()
-    try:
-        await web.TCPSite(served, "127.0.0.1", 0).start()
-        intake.port = served.addresses[0][1]
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{intake.port}") as intake.session:
-            yield intake
-    finally:
-        await served.cleanup()
-
-
-def api_of(intake, **options):
-    return api(calls=intake.calls, accounts=intake.accounts, probes=intake.probes, **options)
 
 
 @pytest.fixture
 async def intake():
     async with running() as started:
         yield started
-
-
-def key(name, *scopes, accounts=("*",)):
-    return ApiKey.of(f"{name}-key", Caller(name=name, scopes=frozenset(scopes), accounts=accounts))
-
-
-def bearer(name):
-    return {"headers": {"Authorization": f"Bearer {name}-key"}}
-
-
-async def raw(port, *parts, pause=0.0):
-    """What is answered to these bytes, until the answer is complete."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
-        return head, await reader.readexactly(int(length.partition(":")[2]))
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the other end of a socket sets no event
-            await asyncio.sleep(0.001)
-
-
-def head_of(*lines, method="POST", path="/v1/jobs"):
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: relay", "Content-Type: application/json", *lines, "", ""])
 
 
 # submit

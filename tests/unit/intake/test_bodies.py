@@ -148,9 +148,7 @@ def test_a_callback_that_is_not_allowed_is_told_with_what_is():
     problem = refused({"jobs": [{"id": "a"}, {"id": "a", "callback_url": "https://evil.com/?token=hush"}]})
     assert problem.code is Code.CALLBACK_NOT_ALLOWED
     assert [fault.pointer for fault in problem.faults] == ["/jobs/1/callback_url"]
-    assert (
-        problem.detail == "callback_url: callbacks to the host evil.com are not allowed; allowed are: *.acme.com"
-    )
+    assert problem.detail == "callback_url: callbacks to the host evil.com are not allowed; allowed are: *.acme.com"
 
 
 @pytest.mark.parametrize("form", ["one", "many"])

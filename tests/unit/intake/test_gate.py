@@ -72,3 +72,21 @@ async def test_who_waits_beyond_the_bound_is_answered_at_once():
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await gate.wait(lambda _: asyncio.Event().wait(), 0.001)
+
+
+def test_streams_beyond_the_bound_are_refused_until_one_has_ended():
+    gate = Gate(Bounds(streams=1))
+    with gate.stream():
+        assert refused(gate.stream().__enter__) is Reason.OVERLOADED
+    with gate.stream():
+        pass
+
+
+async def test_a_rest_is_not_bounded_in_number_and_ends_when_draining_begins():
+    gate = Gate(Bounds(waiters=0))
+    resting = asyncio.create_task(gate.rest(asyncio.Event().wait, 60))
+    await asyncio.sleep(0)
+    assert not resting.done()
+    gate.drain()
+    await resting
+    await gate.rest(asyncio.Event().wait, 60)

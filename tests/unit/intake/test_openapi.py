@@ -14,10 +14,27 @@ def test_the_description_is_valid_openapi():
 
 
 @pytest.mark.parametrize(("path", "method", "call"), OPERATIONS)
-def test_calls_about_jobs_need_a_key_and_the_others_none(path, method, call):
-    scopes = {("/v1/jobs", "post"): "submit", ("/v1/jobs/{account}/{id}", "delete"): "admin"}
-    needed = [{"key": [scopes.get((path, method), "read")]}] if path.startswith("/v1/") else []
-    assert call["security"] == needed
+def test_calls_need_a_key_and_those_about_the_process_none(path, method, call):
+    scopes = {
+        ("/v1/jobs", "post"): ["submit"],
+        ("/v1/sinks", "get"): ["read", "admin"],
+        ("/v1/deliveries", "get"): ["admin"],
+    }
+    usual = ["read"] if method == "get" else ["admin"]
+    needed = scopes.get((path, method), usual) if path.startswith("/v1/") else []
+    assert call["security"] == [{"key": [scope]} for scope in needed]
+
+
+@pytest.mark.parametrize(("path", "method", "call"), OPERATIONS)
+def test_every_problem_that_a_call_names_is_described(path, method, call):
+    described = DOCUMENT["components"]["responses"]
+    references = [answer["$ref"] for answer in call["responses"].values() if "$ref" in answer]
+    assert all(reference.rpartition("/")[2] in described for reference in references)
+
+
+def test_events_are_described_as_a_page_and_as_a_stream():
+    answer = DOCUMENT["paths"]["/v1/events"]["get"]["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "text/event-stream"}
 
 
 def test_every_code_is_described():

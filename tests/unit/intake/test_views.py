@@ -7,6 +7,7 @@ from relay.core.job import Items, Job, Outcome
 from relay.core.record import JobView
 from relay.core.standing import AccountStanding
 from relay.errors import Reason
+from relay.intake.opaque import write_delivery_id
 from relay.intake.views import AccountList, JobDetails, JobPage, accounts, details, page
 
 FRESH = Job(account="acme", id="a", tracked_at=1_700_000_000.0)
@@ -67,6 +68,7 @@ def test_a_delivery_shows_its_next_attempt_while_it_is_pending_and_its_end_after
     shown = orjson.loads(details(JobView(job=ENDED, deliveries=[pending, settled])))["deliveries"]
     assert shown == [
         {
+            "id": write_delivery_id(pending.key),
             "sink": "orders",
             "state": "pending",
             "sequence": 3,
@@ -76,6 +78,7 @@ def test_a_delivery_shows_its_next_attempt_while_it_is_pending_and_its_end_after
             "error": "timeout",
         },
         {
+            "id": write_delivery_id(settled.key),
             "sink": "orders",
             "state": "dead",
             "sequence": 3,

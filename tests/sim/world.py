@@ -28,7 +28,7 @@ from relay.core.zendesk import NoResponse, Request, Response
 from relay.errors import LedgerError, Reason
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
-from relay.shard.ports import Account, Polling, Settings, Subscriber, Surroundings
+from relay.shard.ports import Account, CallbackSinks, Polling, Settings, Subscriber, Surroundings
 from relay.simulator import SCENARIOS, Simulator
 from relay.simulator.answer import Hangup
 from relay.simulator.answer import Request as ModelRequest
@@ -186,7 +186,9 @@ class World:
         self.simulator = Simulator(seed=seed, scenario=scenario)
         self.accounts = accounts
         self.ledger = UnreliableLedger(self.clock)
-        self.receivers = {"all": Receiver(self.clock, self.random), "final": Receiver(self.clock, self.random)}
+        self.subscriptions = [Subscription(sink="all", types=frozenset(EventType)), Subscription(sink="final")]
+        self.receivers = {each.sink: Receiver(self.clock, self.random) for each in self.subscriptions}
+        self.callbacks: CallbackSinks | None = None
         self.polling = Polling()
         self.rate = Rate()
         self.log = _Silent()
@@ -212,16 +214,21 @@ class World:
                 )
                 for name in self.accounts
             ],
-            subscribers=[self._subscriber("all", frozenset(EventType)), self._subscriber("final", None)],
+            subscribers=[
+                Subscriber(
+                    subscription=subscription,
+                    sink=self.receivers[subscription.sink],
+                    schedule=Schedule(),
+                    concurrency=8,
+                )
+                for subscription in self.subscriptions
+            ],
+            callbacks=self.callbacks,
             settings=Settings(rules=Rules(), polling=self.polling),
             surroundings=Surroundings(
                 clock=self.clock, random=self.random, metrics=_Silent(), log=self.log, beat=lambda _: None
             ),
         )
-
-    def _subscriber(self, name: str, types: frozenset[EventType] | None) -> Subscriber:
-        subscription = Subscription(sink=name) if types is None else Subscription(sink=name, types=types)
-        return Subscriber(subscription=subscription, sink=self.receivers[name], schedule=Schedule(), concurrency=8)
 
     @asynccontextmanager
     async def relay(self, *, crash: bool = False) -> Any:

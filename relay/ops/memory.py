@@ -7,6 +7,8 @@ libraries leave, and looking through everything for it took a tenth of the time 
 import gc
 
 YOUNG_OBJECTS = 10_000  # to have come before it looks at them; by default 700, fewer than a moment's requests hold
+YOUNG_ROUNDS = 1  # after more than so many it looks at what they left: at ten times as many, everybody waits 50 ms
+OLDER_ROUNDS = 100  # after more than so many of those it looks at everything
 
 
 def begin_start() -> None:
@@ -17,5 +19,5 @@ def begin_start() -> None:
 def end_start() -> None:
     """What is there by now is never looked at again; what comes from now on is."""
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, OLDER_ROUNDS)
     gc.enable()

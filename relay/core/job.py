@@ -16,7 +16,7 @@ from relay.core.value import value
 from relay.errors import Reason, Undecipherable
 
 ROW_VERSION = 2  # 2: events have a position, jobs have callbacks
-AS_IN_ROW = True  # stands in a row's events for what the row itself holds, as the newest event mostly does
+AS_IN_ROW = True  # stands in a row's events and callbacks for what the row itself holds, as it mostly does
 EMPTY_METADATA = b"{}"
 
 
@@ -230,7 +230,7 @@ def _encode_lists(job: Job) -> dict[str, Any]:
     if job.events:
         lists["events"] = [_encode_event(event, job) for event in job.events]
     if job.callbacks:
-        lists["callbacks"] = [[callback.url, _json(callback.metadata)] for callback in job.callbacks]
+        lists["callbacks"] = [[callback.url, _encode_metadata(callback.metadata, job)] for callback in job.callbacks]
     return lists
 
 
@@ -240,11 +240,15 @@ def _encode_event(event: Event, job: Job) -> list[Any]:
         event.sequence,
         event.detected_at,
         event.previous_status,
-        AS_IN_ROW if event.metadata == job.metadata else _json(event.metadata),
+        _encode_metadata(event.metadata, job),
         AS_IN_ROW if event.job_status is not None and event.job_status == job.job_status else _json(event.job_status),
         event.reason,
         event.position,
     ]
+
+
+def _encode_metadata(metadata: bytes, job: Job) -> orjson.Fragment | bool | None:
+    return AS_IN_ROW if metadata == job.metadata else _json(metadata)
 
 
 def decode(row: bytes) -> Job:
@@ -272,7 +276,7 @@ def decode(row: bytes) -> Job:
         if "events" in fields:
             fields["events"] = tuple(_decode_event(metadata, job_status, *event) for event in fields["events"])
         if "callbacks" in fields:
-            fields["callbacks"] = tuple(_decode_callback(*callback) for callback in fields["callbacks"])
+            fields["callbacks"] = tuple(_decode_callback(metadata, *callback) for callback in fields["callbacks"])
         return Job(**fields)
     except Undecipherable:
         raise
@@ -312,12 +316,16 @@ def _decode_event(  # noqa: PLR0913, PLR0917 - what the row holds anyway, and th
         sequence=sequence,
         detected_at=detected_at,
         previous_status=None if previous_status is None else _shared(previous_status),
-        metadata=row_metadata if metadata is AS_IN_ROW else trim(orjson.dumps(metadata)),
+        metadata=_decode_metadata(row_metadata, metadata),
         job_status=encoded,
         reason=None if reason is None else Reason(reason),
         position=position,
     )
 
 
-def _decode_callback(url: str, metadata: dict[str, Any]) -> Callback:
-    return Callback(url=url, metadata=trim(orjson.dumps(metadata)))
+def _decode_callback(row_metadata: bytes, url: str, metadata: Any) -> Callback:  # noqa: ANN401 - JSON
+    return Callback(url=url, metadata=_decode_metadata(row_metadata, metadata))
+
+
+def _decode_metadata(row_metadata: bytes, metadata: Any) -> bytes:  # noqa: ANN401 - JSON
+    return row_metadata if metadata is AS_IN_ROW else trim(orjson.dumps(metadata))

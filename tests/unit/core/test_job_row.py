@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.job import ROW_VERSION, Event, EventType, Items, Job, Outcome, decode, encode
+from relay.core.job import ROW_VERSION, Callback, Event, EventType, Items, Job, Outcome, decode, encode
 from relay.errors import Reason, Undecipherable
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -26,6 +26,7 @@ events = st.builds(
     metadata=json_objects,
     job_status=st.none() | json_objects,
     reason=st.none() | st.sampled_from(Reason),
+    position=st.integers(0, 2**53),
 )
 jobs = st.builds(
     Job,
@@ -45,6 +46,7 @@ jobs = st.builds(
     detected_at=st.none() | times,
     completed_at=st.none() | text,
     events=st.lists(events, max_size=3).map(tuple),
+    callbacks=st.lists(st.builds(Callback, url=text, metadata=json_objects), max_size=3).map(tuple),
 )
 
 
@@ -59,7 +61,7 @@ def test_a_row_is_text_without_control_characters(job):
     assert not any(byte < 0x20 for byte in encode(job))
 
 
-def test_what_an_event_shares_with_its_job_is_kept_once():
+def test_what_events_and_callbacks_share_with_their_job_is_kept_once():
     """In the row and in memory, where there are very many of both."""
     status = orjson.dumps({"id": "1", "status": "working", "message": "m" * 500})
     event = Event(
@@ -78,12 +80,13 @@ def test_what_an_event_shares_with_its_job_is_kept_once():
         metadata=b'{"order":7}',
         job_status=status,
         events=(event,),
+        callbacks=(Callback(url="https://a.example/", metadata=b'{"order":7}'),),
     )
     assert len(encode(job)) < 1.5 * len(status)
     again = decode(encode(job))
     assert again == job
     assert again.events[0].job_status is again.job_status
-    assert again.events[0].metadata is again.metadata
+    assert again.events[0].metadata is again.callbacks[0].metadata is again.metadata
 
 
 @given(st.binary() | json_values.map(orjson.dumps))
@@ -94,7 +97,16 @@ def test_other_bytes_are_refused(row):
 
 @pytest.mark.parametrize(
     "change",
-    [{"v": None}, {"v": "1"}, {"unknown": 1}, {"items": [1]}, {"outcome": "odd"}, {"events": [[1]]}, {"events": 1}],
+    [
+        {"v": None},
+        {"v": "1"},
+        {"unknown": 1},
+        {"items": [1]},
+        {"outcome": "odd"},
+        {"events": [[1]]},
+        {"events": 1},
+        {"callbacks": [["u"]]},
+    ],
 )
 def test_a_row_with_a_broken_part_is_refused(change):
     row = orjson.loads(encode(Job(account="a", id="1", tracked_at=1.0)))

@@ -42,7 +42,7 @@ async def _fetch(caller: Caller, wanted: dict[str, str], limit: int) -> tuple[Se
     found: list[Answer] = []
     cursor: dict[str, str] = {}
     while len(found) < limit:
-        query = {**wanted, **cursor, "limit": min(limit - len(found), PAGE_MAX)}
+        query: dict[str, str | int] = {**wanted, **cursor, "limit": min(limit - len(found), PAGE_MAX)}
         call = partial(caller.call, "GET", "/v1/deliveries", expects="deliveries", query=query)
         status, answer = await patiently(call)
         if status != 200:

@@ -1,0 +1,45 @@
+import orjson
+import pytest
+
+from relay.core.events import render, structured
+from relay.core.job import TrackRequest
+from relay.core.observe import Rules, observe, record, track
+from relay.intake import rendering
+from relay.intake.rendering import Rendered
+
+
+def seen(position):
+    job = track(TrackRequest(account="acme", id=f"V3-{position}"), 1_700_000_000.0)
+    return record(observe(job, {"id": job.id, "status": "completed"}, 1_700_000_001.0, Rules()), position)
+
+
+def test_a_reader_gets_the_bytes_that_a_webhook_gets():
+    job = seen(1)
+    rendered = Rendered(lambda account: f"https://{account}.test")
+    expected = structured(render(job, job.events[0], "https://acme.test"))
+    assert rendered.once(job, job.events[0]) == rendered.for_all(job, job.events[0]) == expected
+
+
+def test_for_all_who_read_at_the_same_time_it_is_rendered_once():
+    job = seen(1)
+    rendered = Rendered(str)
+    assert rendered.for_all(job, job.events[0]) is rendered.for_all(job, job.events[0])
+
+
+def test_a_source_that_changes_is_told_at_once():
+    sources = {"acme": "https://acme.test"}
+    rendered, job = Rendered(sources.__getitem__), seen(1)
+    rendered.for_all(job, job.events[0])
+    sources["acme"] = "https://elsewhere.test"
+    assert orjson.loads(rendered.for_all(job, job.events[0]))["source"] == "https://elsewhere.test"
+
+
+@pytest.mark.parametrize(("bound", "value"), [("KEPT_MAX", 5), ("KEPT_BYTES_MAX", 3_000)])
+def test_what_is_kept_is_bounded(monkeypatch, bound, value):
+    monkeypatch.setattr(rendering, bound, value)
+    rendered = Rendered(str)
+    for position in range(50):
+        job = seen(position)
+        rendered.for_all(job, job.events[0])
+    assert 1 < len(rendered._kept) <= 5
+    assert rendered._size == sum(map(len, rendered._kept.values()))

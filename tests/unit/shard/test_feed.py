@@ -1,0 +1,235 @@
+import asyncio
+from dataclasses import replace
+from itertools import count, cycle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.core.job import EventType, Job, TrackRequest
+from relay.core.observe import Rules, delete, observe, record, track
+from relay.core.record import Batch, EventFilter, Retention
+from relay.errors import CursorExpired
+from relay.ledger.memory import MemoryLedger
+from relay.shard import feed as module
+from relay.shard.feed import Feed
+
+ALL = EventFilter()
+NOW = 1_700_000_000.0
+
+
+class Told(MemoryLedger):
+    """A ledger that counts how often events were read from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = 0
+
+    async def events(self, wanted, after, limit):
+        self.read += 1
+        return await super().events(wanted, after, limit)
+
+
+class Life:
+    """A ledger and the feed of what is committed to it."""
+
+    def __init__(self):
+        self.ledger = Told()
+        self.feed = self.begin()
+        self.feed.resume(0)
+        self._positions = count(1)
+        self._ids = count()
+
+    def begin(self):
+        return Feed(recorded=self.ledger, sources={"acme": "https://acme.test/api/v2/job_statuses"})
+
+    async def restart(self):
+        self.feed = self.begin()
+        self.feed.resume((await self.ledger.positions()).newest)
+
+    async def see(self, *jobs, status="completed", at=NOW, **fields):
+        """One commit, in which each of these jobs gets an event."""
+        seen = [
+            record(observe(job, {"id": job.id, "status": status, **fields}, at, Rules()), next(self._positions))
+            for job in jobs
+        ]
+        await self.ledger.commit(Batch(jobs=seen, events=[(job, job.events[-1]) for job in seen]))
+        self.feed.publish(seen[::-1])  # in whatever order
+        return seen
+
+    def job(self, account="acme"):
+        return track(TrackRequest(account=account, id=f"V3-{next(self._ids)}"), NOW)
+
+    async def positions(self, wanted=ALL, after=0, limit=100):
+        page = await self.feed.page(wanted, after, limit)
+        return [event.position for _, event in page.events]
+
+
+@pytest.fixture
+def life():
+    return Life()
+
+
+async def test_what_is_published_is_read_from_memory_in_the_order_of_recording(life):
+    await life.see(life.job(), life.job())
+    await life.see(life.job())
+    page = await life.feed.page(ALL, 0, 100)
+    assert [event.position for _, event in page.events] == [1, 2, 3]
+    assert (page.reached, page.more) == (3, False)
+    assert life.ledger.read == 0
+
+
+async def test_a_page_that_is_full_says_that_there_is_more(life):
+    await life.see(*(life.job() for _ in range(3)))
+    page = await life.feed.page(ALL, 0, 2)
+    assert (len(page.events), page.reached, page.more) == (2, 2, True)
+    page = await life.feed.page(ALL, page.reached, 1)
+    assert (len(page.events), page.reached, page.more) == (1, 3, False)
+
+
+async def test_what_does_not_fit_the_filter_is_passed_over_and_reached(life):
+    await life.see(life.job("acme"), status="working")
+    (ended,) = await life.see(life.job("globex"), at=NOW + 1)
+    assert await life.positions(EventFilter(accounts={"globex"})) == [2]
+    assert await life.positions(EventFilter(types=frozenset({EventType.STARTED}))) == [1]
+    assert await life.positions(EventFilter(job=ended.id)) == [2]
+    assert await life.positions(EventFilter(since=NOW + 1)) == [2]
+    page = await life.feed.page(EventFilter(job="V3-nope"), 0, 100)
+    assert (page.events, page.reached, page.more) == ([], 2, False)
+
+
+async def test_what_was_recorded_before_this_process_is_read_from_the_ledger(life):
+    await life.see(life.job(), life.job())
+    await life.restart()
+    await life.see(life.job())
+    assert await life.positions() == [1, 2, 3]
+    assert life.ledger.read == 1
+    assert await life.positions(after=2) == [3]
+    assert life.ledger.read == 1
+
+
+async def test_before_the_ledger_is_loaded_it_is_asked(life):
+    await life.see(life.job())
+    life.feed = life.begin()
+    assert await life.feed.newest() == 1
+    assert await life.positions() == [1]
+
+
+@pytest.mark.parametrize(("bound", "value"), [("RECENT_MAX", 10), ("RECENT_BYTES_MAX", 400)])
+async def test_memory_is_bounded_and_the_ledger_has_the_rest(life, monkeypatch, bound, value):
+    monkeypatch.setattr(module, bound, value)
+    for _ in range(30):
+        await life.see(life.job())
+    assert len(life.feed._recent) <= 10
+    assert await life.positions() == list(range(1, 31))
+    assert life.ledger.read == 1
+    assert await life.positions(after=28) == [29, 30]
+    assert life.ledger.read == 1
+
+
+async def test_events_of_a_deleted_job_are_not_told_any_more(life):
+    (job, _) = await life.see(life.job(), life.job(), status="working")
+    gone = delete(job)
+    await life.ledger.commit(Batch(jobs=[gone]))
+    life.feed.publish([gone])
+    assert await life.positions() == [2]
+
+
+async def test_a_job_that_is_deleted_in_the_commit_of_its_event_is_not_told_of(life):
+    job = record(observe(life.job(), {"id": "V3-0", "status": "working"}, NOW, Rules()), 1)
+    life.feed.publish([delete(job)])
+    assert await life.feed.newest() == 1
+    assert await life.positions() == []
+
+
+async def test_a_row_that_changes_without_an_event_is_nothing_new(life):
+    (job,) = await life.see(life.job(), status="working")
+    life.feed.publish([replace(job, metadata=b'{"a":1}'), Job(account="acme", id="V3-fresh", tracked_at=NOW)])
+    assert await life.positions() == [1]
+
+
+async def test_from_the_oldest_on_whatever_is_kept_is_told(life):
+    await life.see(life.job(), at=NOW - 100)
+    await life.see(life.job())
+    await life.ledger.forget(Retention(finished_before=NOW - 1, dead_before=NOW - 1), 10)
+    await life.restart()
+    page = await life.feed.page(ALL, None, 100)
+    assert [event.position for _, event in page.events] == [2]
+
+
+async def test_a_place_after_which_events_were_forgotten_is_expired(life):
+    await life.see(life.job(), at=NOW - 100)
+    await life.see(life.job(), at=NOW - 100)
+    await life.see(life.job())
+    await life.ledger.forget(Retention(finished_before=NOW - 1, dead_before=NOW - 1), 10)
+    await life.restart()
+    with pytest.raises(CursorExpired):
+        await life.positions(after=1)
+    assert await life.positions(after=2) == [3]
+
+
+async def test_a_place_of_another_ledger_is_expired(life):
+    await life.see(life.job())
+    with pytest.raises(CursorExpired):
+        await life.positions(after=2)
+
+
+async def test_the_position_before_a_moment_is_the_ledgers(life):
+    await life.see(life.job(), at=NOW)
+    await life.see(life.job(), at=NOW + 10)
+    assert await life.positions(after=await life.feed.position_before(NOW + 10)) == [2]
+
+
+async def test_who_waits_is_woken_when_something_newer_is_published_and_not_before(life):
+    await life.see(life.job())
+    waiting = [asyncio.create_task(life.feed.wait(after)) for after in (0, 1, 2)]
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True, False, False]
+    life.feed.publish([life.job()])
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True, False, False]
+    await life.see(life.job())
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True, True, False]
+    await life.see(life.job())
+    await asyncio.gather(*waiting)
+
+
+async def test_one_who_goes_away_wakes_nobody(life):
+    first, second = (asyncio.create_task(life.feed.wait(0)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    assert first.cancelled()
+    assert not second.done()
+    await life.see(life.job())
+    await second
+
+
+def test_a_source_is_the_configured_one_also_when_it_changes():
+    sources = {"acme": "https://acme.test"}
+    feed = Feed(recorded=MemoryLedger(), sources=sources)
+    assert feed.source("acme") == "https://acme.test"
+    sources["acme"] = "https://elsewhere.test"
+    assert feed.source("acme") == "https://elsewhere.test"
+    assert feed.source("gone") == "urn:zendesk-job-relay:account:gone"
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=12),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+)
+async def test_page_by_page_everything_is_read_once_and_in_order_wherever_it_is_kept(commits, limits):
+    life = Life()
+    for size, restarted in commits:
+        await life.see(*(life.job() for _ in range(size)))
+        if restarted:
+            await life.restart()
+    found, after, more = [], 0, True
+    limit = cycle(limits)
+    while more:
+        page = await life.feed.page(ALL, after, next(limit))
+        found += [event.position for _, event in page.events]
+        assert page.reached > after or not page.more
+        after, more = page.reached, page.more
+    assert found == list(range(1, sum(size for size, _ in commits) + 1))

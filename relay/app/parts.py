@@ -127,7 +127,9 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
     )
     if isinstance(section, LogSection):
         sink = LogSink(section.name, emit)
-        return Subscriber(subscription=subscription, sink=sink, schedule=Schedule(), concurrency=LOG_SINK_CONCURRENCY)
+        return Subscriber(
+            subscription=subscription, kind="log", sink=sink, schedule=Schedule(), concurrency=LOG_SINK_CONCURRENCY
+        )
     tls = tls_context(section)
     return Subscriber(
         subscription=subscription,
@@ -139,6 +141,7 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
         ),
         schedule=Schedule(retry_seconds=section.retry_schedule_seconds),
         concurrency=section.concurrency,
+        rate_per_second=section.rate_per_second,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -98,7 +98,7 @@ async def running(
         )
         gate = Gate(Bounds())
         sinks = [subscriber.subscription.sink for subscriber in subscribers]
-        page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock, sinks=sinks)
+        page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock)
         probes = Probes(health=health, gate=gate, metrics=page.render)
         calls = Calls(
             jobs=JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic),
@@ -196,12 +196,11 @@ class _MetricsPage:
     shard: Shard
     ledger: Ledger
     clock: SystemClock
-    sinks: Sequence[str]
 
     async def render(self) -> bytes:
         """Metrics are still told while the ledger is out of order: without what only the ledger knows."""
         try:
-            backlog = await self.ledger.backlog()
+            backlog: Mapping[str, Backlog] = await self.ledger.backlog()
             size_bytes = await self.ledger.size_bytes()
         except LedgerError:
             backlog, size_bytes = {}, 0
@@ -210,7 +209,7 @@ class _MetricsPage:
                 now=self.clock.now(),
                 jobs=dict(self.shard.live.counts),
                 accounts=self.shard.standing(),
-                backlog={sink: backlog.get(sink, Backlog()) for sink in self.sinks},
+                sinks=self.shard.sinks.standing_with(backlog),
                 ledger_bytes=size_bytes,
             )
         )

@@ -1,11 +1,12 @@
 """The whole configuration, as the rest of relay gets it: complete, checked, frozen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from relay.config.accounts import AccountDefaults, Accounts, Polling
+from relay.config.faults import Fault
 from relay.config.kafka import Kafka, KafkaIntake, KafkaLedger
 from relay.config.sections import Section
 from relay.config.server import Server
@@ -20,6 +21,8 @@ accounts:
   - name: acme
     base_url: https://acme.zendesk.com
     auth: {kind: bearer, token: "${ACME_TOKEN}"}"""
+
+KAFKA_EXAMPLE = "{bootstrap_servers: kafka.example.com:9092}"
 
 
 class SqliteLedger(Section):
@@ -83,6 +86,13 @@ class Config(Section):
             raise ValueError(ACCOUNT_REQUIRED)
         return accounts
 
+    def rules(self) -> Iterable[Fault]:
+        users = [f"sinks[{index}]" for index, sink in enumerate(self.sinks) if isinstance(sink, KafkaSink)]
+        if self.intake.kafka is not None:
+            users.append("intake.kafka")
+        if users and self.kafka is None:
+            yield Fault(path=("kafka",), text=f"is required by {users[0]}, such as {KAFKA_EXAMPLE}")
+
     def unsupported(self) -> tuple[str, ...]:
         """A sentence, beginning with its key, for everything that is configured and that this version cannot serve."""
         return tuple(f"{key}: is not available in this version" for key, used in self._later() if used)
@@ -90,8 +100,4 @@ class Config(Section):
     def _later(self) -> Iterator[tuple[str, bool]]:
         """What later versions serve, and whether it is asked for."""
         yield "ledger.kind", isinstance(self.ledger, KafkaLedger)
-        yield "kafka", self.kafka is not None
         yield "intake.kafka", self.intake.kafka is not None
-        for index, sink in enumerate(self.sinks):
-            yield f"sinks[{index}].kind", isinstance(sink, KafkaSink)
-            yield f"sinks[{index}].rate_per_second", getattr(sink, "rate_per_second", None) is not None

@@ -60,6 +60,10 @@ class Allowlist:
         # The urls of one request mostly have one host.
         self._decided = lru_cache(maxsize=HOSTS_REMEMBERED_MAX)(self._decide)
 
+    def __bool__(self) -> bool:
+        """Whether any callback could be allowed."""
+        return bool(self._hosts)
+
     def allowed(self, url: str) -> AllowedHost:
         """What holds for this url. Raises NotAllowed."""
         if not self._hosts:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from relay.core.record import Backlog
 from relay.errors import Reason
 
 
@@ -54,10 +53,10 @@ class SinkStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """`jobs`: live ones by (account, state label). `backlog`: by sink, every configured sink included."""
+    """`jobs`: live ones by (account, state label). `sinks`: every configured one included."""
 
     now: float = 0.0
     jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     accounts: Sequence[AccountStanding] = ()
-    backlog: Mapping[str, Backlog] = field(default_factory=dict)
+    sinks: Sequence[SinkStanding] = ()
     ledger_bytes: int = 0

@@ -1,6 +1,6 @@
 """The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from prometheus_client import (
@@ -18,8 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from relay import __version__
-from relay.core.record import Backlog
-from relay.core.standing import Standing
+from relay.core.standing import SinkStanding, SinkState, Standing
 from relay.ops.accounts import AccountMetrics
 from relay.ops.series import written
 
@@ -116,18 +115,19 @@ class _Gauges(Collector):
         yield _gauge("relay_config_last_reload_successful", "1 if so", {(): float(self.reload_successful)})
         yield _gauge("relay_partitions_owned", "1 shard in one process", {(): 1.0})
         yield _gauge("relay_ledger_bytes", "The ledger on disk", {(): float(self.standing.ledger_bytes)})
-        yield from _sinks(self.standing.backlog, self.standing.now)
+        yield from _sinks(self.standing.sinks, self.standing.now)
 
 
-def _sinks(rows: Mapping[str, Backlog], now: float) -> Iterable[Metric]:
+def _sinks(sinks: Sequence[SinkStanding], now: float) -> Iterable[Metric]:
     oldest: _Values = {
-        (sink,): 0.0 if one.oldest_pending_since is None else max(0.0, now - one.oldest_pending_since)
-        for sink, one in rows.items()
+        (one.name,): 0.0 if one.oldest_pending_since is None else max(0.0, now - one.oldest_pending_since)
+        for one in sinks
     }
-    yield _gauge("relay_deliveries_pending", "Owed", {(k,): float(v.pending) for k, v in rows.items()}, "sink")
+    states: _Values = {(one.name, state): float(one.state is state) for one in sinks for state in SinkState}
+    yield _gauge("relay_deliveries_pending", "Owed", {(one.name,): float(one.pending) for one in sinks}, "sink")
     yield _gauge("relay_deliveries_oldest_pending_seconds", "How long owed", oldest, "sink")
-    yield _gauge("relay_deliveries_dead", "Given up", {(k,): float(v.dead) for k, v in rows.items()}, "sink")
-    yield _gauge("relay_sink_state", "1 for the present state", {(k, "active"): 1.0 for k in rows}, "sink", "state")
+    yield _gauge("relay_deliveries_dead", "Given up", {(one.name,): float(one.dead) for one in sinks}, "sink")
+    yield _gauge("relay_sink_state", "1 for the present state, 0 for the others", states, "sink", "state")
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:

@@ -85,7 +85,7 @@ class Shard:
         )
         self.sinks = Sinks(
             subscribers=subscribers,
-            callbacks=callbacks is not None,
+            callbacks=callbacks,
             couriers=self._couriers,
             record=record,
             writer=self._writer,

@@ -38,7 +38,10 @@ class Sink(Protocol):
 
 
 class CallbackSinks(Protocol):
-    """Who delivers to the receivers that submitters name."""
+    """Who delivers to the receivers that submitters name. `configured`: whether any url could be allowed."""
+
+    @property
+    def configured(self) -> bool: ...
 
     def sink_for(self, url: str) -> Sink | None:
         """None: the configuration does not allow this url (any more). Called for each delivery; nobody closes it."""

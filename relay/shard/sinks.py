@@ -13,7 +13,7 @@ from relay.errors import UnknownSink
 from relay.shard.courier import Courier
 from relay.shard.couriers import Couriers
 from relay.shard.intents import Note
-from relay.shard.ports import Record, Subscriber, Surroundings
+from relay.shard.ports import CallbackSinks, Record, Subscriber, Surroundings
 from relay.shard.settling import Recover, Recovered, Retry
 from relay.shard.writer import Writer
 
@@ -25,14 +25,14 @@ class Sinks:
     """Names are those of the configured sinks, and `callback` for all callbacks together.
 
     Whatever names a sink raises UnknownSink: there is none of that name. All may raise Unavailable or LedgerError.
-    `callbacks`: whether they are configured.
+    `callbacks` None: they are not configured.
     """
 
     def __init__(
         self,
         *,
         subscribers: Sequence[Subscriber],
-        callbacks: bool,
+        callbacks: CallbackSinks | None,
         couriers: Couriers,
         record: Record,
         writer: Writer,
@@ -57,7 +57,7 @@ class Sinks:
             for name, subscriber in self._subscribers.items()
         ]
         couriers = self._couriers.labelled(CALLBACK)
-        if self._callbacks or couriers or CALLBACK in owed:
+        if self._known_callbacks() or CALLBACK in owed:
             standings.append(_standing(CALLBACK, CALLBACK, couriers, owed.get(CALLBACK, Backlog())))
         return standings
 
@@ -112,7 +112,8 @@ class Sinks:
             raise UnknownSink(name)
 
     def _known_callbacks(self) -> bool:
-        return self._callbacks or bool(self._couriers.labelled(CALLBACK))
+        configured = self._callbacks is not None and self._callbacks.configured
+        return configured or bool(self._couriers.labelled(CALLBACK))
 
 
 def by_label(backlog: Mapping[str, Backlog]) -> Mapping[str, Backlog]:

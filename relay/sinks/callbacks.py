@@ -22,6 +22,11 @@ class CallbackSinks:
         """From the next attempt on, these hosts and secrets."""
         self._allowlist = allowlist
 
+    @property
+    def configured(self) -> bool:
+        """Whether any url could be allowed."""
+        return bool(self._allowlist)
+
     def sink_for(self, url: str) -> WebhookSink | None:
         """Signs with the secrets of the host that the url names; not to be closed. None: it is not allowed (now)."""
         try:

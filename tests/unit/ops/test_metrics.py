@@ -5,8 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import __version__
 from relay.core.job import STATE_LABELS
-from relay.core.record import Backlog
-from relay.core.standing import AccountStanding, Standing
+from relay.core.standing import AccountStanding, SinkStanding, SinkState, Standing
 from relay.errors import Reason
 from relay.ops.metrics import Metrics
 
@@ -64,7 +63,12 @@ STANDING = Standing(
         ),
         AccountStanding(name="idle", live_jobs=0),
     ],
-    backlog={"orders": Backlog(pending=7, dead=2, oldest_pending_since=400.0), "console": Backlog()},
+    sinks=[
+        SinkStanding(
+            name="orders", kind="webhook", state=SinkState.FAILING, pending=7, dead=2, oldest_pending_since=400.0
+        ),
+        SinkStanding(name="console", kind="log"),
+    ],
     ledger_bytes=4_096,
 )
 
@@ -155,7 +159,9 @@ def test_gauges_tell_how_things_stand_now():
     assert value(found, "relay_deliveries_oldest_pending_seconds", sink="orders") == 600
     assert value(found, "relay_deliveries_oldest_pending_seconds", sink="console") == 0
     assert value(found, "relay_deliveries_dead", sink="orders") == 2
-    assert value(found, "relay_sink_state", sink="orders", state="active") == 1
+    states = {state: value(found, "relay_sink_state", sink="orders", state=state) for state in SinkState}
+    assert {state for state, present in states.items() if present} == {"failing"}
+    assert value(found, "relay_sink_state", sink="console", state="active") == 1
     assert value(found, "relay_ledger_bytes") == 4_096
     assert value(found, "relay_build_info", version=__version__) == 1
 

@@ -19,7 +19,7 @@ def run(*, sink: str, since: str, until: str | None, url: str, api_key: str | No
     end = now if until is None else moments.read("--until", until, now)
     if begin >= end:
         raise ConfigError("--since: must be before --until")
-    span = {"since": timestamp(begin), "until": timestamp(end)}
+    span = {"since": timestamp(begin)} | ({} if until is None else {"until": timestamp(end)})
 
     async def act(caller: Caller) -> int:
         path = f"/v1/sinks/{quote(sink, safe='')}/recover"

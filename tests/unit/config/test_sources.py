@@ -244,7 +244,7 @@ def test_the_configuration_itself_is_read_again_only_when_asked_to(files, source
     assert sources.config.retention.finished_hours == 1
 
 
-@pytest.mark.parametrize("broken", ["accounts: [", "accounts_dir: absent\n", "kafka: {bootstrap_servers: 'a:1'}\n"])
+@pytest.mark.parametrize("broken", ["accounts: [", "accounts_dir: absent\n", "ledger: {kind: kafka}\n"])
 def test_a_configuration_that_is_broken_when_read_again_changes_nothing(files, sources, broken):
     """And its trouble lasts until it is read well, whatever becomes of other files meanwhile."""
     good = files.config.read_text()

@@ -1,0 +1,102 @@
+"""One life of an idempotent producer: started, used until it is of no more use, and ended without waiting."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed, UnknownTopicOrPartitionError
+
+from relay.kafka.connection import Connection
+
+RECORD_BYTES_MAX = 2 * 1024 * 1024
+BATCH_BYTES_MAX = 128 * 1024
+END_SECONDS_MAX = 20.0  # a request underway ends in this time, well or badly
+CANCEL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is published. Partition: by murmur2 of the key, as Java's clients do it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Producer:
+    """`acknowledged_at`: when a broker last acknowledged a record (the event loop's time); before: when it started.
+
+    `usable`: False once a record failed that had its number already: all that follow would be out of sequence.
+    """
+
+    def __init__(self, client: AIOKafkaProducer) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        self.acknowledged_at = self._loop.time()
+        self.usable = True
+
+    @classmethod
+    async def start(cls, connection: Connection) -> Self:
+        """Raises any of `failures.FAILURES`."""
+        await connection.reach()
+        client = AIOKafkaProducer(
+            **connection.client_arguments(),
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES_MAX,
+            max_request_size=RECORD_BYTES_MAX,
+        )
+        try:
+            await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        return cls(client)
+
+    async def send(self, record: Record) -> None:
+        """Return when all replicas in sync have it. Raises any of `failures.FAILURES`."""
+        try:
+            acknowledged = await self._client.send(
+                record.topic, record.value, key=record.key, headers=list(record.headers)
+            )
+        except UnknownTopicOrPartitionError as error:
+            raise await self._explained(record.topic, error) from None
+        try:
+            await asyncio.wait({acknowledged, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not acknowledged.done():
+                raise ProducerClosed("the producer was given up, after it had been in trouble with other records")
+            acknowledged.result()
+        except KafkaError as error:
+            self.usable = False
+            raise await self._explained(record.topic, error) from None
+        finally:
+            acknowledged.cancel()
+        self.acknowledged_at = self._loop.time()
+
+    async def _explained(self, topic: str, error: KafkaError) -> KafkaError:
+        """What is behind an error that may mean anything: no such topic, or nobody there who could tell."""
+        if not await self._client.client.force_metadata_update():
+            return KafkaConnectionError("no broker answers")
+        known = self._client.client.cluster.partitions_for_topic(topic) is not None
+        return error if known else UnknownTopicOrPartitionError(topic)
+
+    async def end(self) -> None:
+        """Whoever waits gets an error, and what is still unsent is dropped. Idempotent, bounded.
+
+        aiokafka's own `stop` waits until all is sent, which may be never.
+        """
+        if self._ended.done():
+            return
+        self._ended.set_result(None)
+        sending = self._client._sender.sender_task  # noqa: SLF001 - see above
+        sending.cancel()
+        await asyncio.wait([sending], timeout=END_SECONDS_MAX)
+        while not sending.done():
+            sending.cancel()
+            await asyncio.wait([sending], timeout=CANCEL_SECONDS)
+        await self._client.client.close()
+        self._client._closed = True  # noqa: SLF001 - or it complains when it is collected

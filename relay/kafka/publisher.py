@@ -1,0 +1,87 @@
+"""The one producer that all share who publish: started when it is needed, given up and replaced when it fails."""
+
+import asyncio
+
+from relay.errors import Reason, RelayError
+from relay.kafka.connection import Connection
+from relay.kafka.failures import AWAY, FAILURES, describe, reason_of
+from relay.kafka.producer import Producer, Record
+from relay.kafka.reachability import Log, Reachability
+
+PUBLISH_SECONDS_MAX = 30.0
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0
+CLOSE_SECONDS_MAX = 2.0
+
+
+class NotPublished(RelayError):  # noqa: N818 - says what it is
+    """No acknowledgement has come. The broker may have the record all the same, or get it yet."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Publisher:
+    """Safe to be used by many at once. Whoever publishes while Kafka is away waits for it, for a bounded time."""
+
+    def __init__(self, connection: Connection, log: Log) -> None:
+        self._connection = connection
+        self._reachability = Reachability(client="producer", log=log)
+        self._connecting = asyncio.Lock()
+        self._producer: Producer | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def publish(self, record: Record) -> None:
+        """Return when all replicas in sync have it. Raises NotPublished, after 30 s at the latest.
+
+        Records of one key that are published one after another stand in this order.
+        """
+        began = asyncio.get_running_loop().time()
+        producer = None
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS_MAX):
+                producer = await self._connected()
+                await producer.send(record)
+        except FAILURES as error:
+            raise self._not_published(producer, began, error) from error
+        self._reachability.found()
+
+    async def close(self) -> None:
+        """Idempotent, bounded."""
+        if self._producer is not None:
+            self._give_up(self._producer)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CLOSE_SECONDS_MAX)
+            for ending in self._ending:
+                ending.cancel()
+
+    async def _connected(self) -> Producer:
+        """One who waits tries for all; if the time of that one is up, the next goes on."""
+        async with self._connecting:
+            pause = PAUSE_SECONDS_MIN
+            while self._producer is None:
+                try:
+                    self._producer = await Producer.start(self._connection)
+                except FAILURES as error:
+                    self._reachability.lost(error)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            return self._producer
+
+    def _not_published(self, producer: Producer | None, began: float, error: BaseException) -> NotPublished:
+        if producer is None:  # the time was up while Kafka was away
+            error = self._reachability.trouble or error
+        elif not producer.usable or (isinstance(error, TimeoutError) and producer.acknowledged_at < began):
+            self._give_up(producer)
+        reason = reason_of(error)
+        if reason in AWAY:
+            self._reachability.lost(error)
+        return NotPublished(reason, describe(error))
+
+    def _give_up(self, producer: Producer) -> None:
+        if producer is self._producer:
+            self._producer = None
+            ending = asyncio.create_task(producer.end())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import aiohttp
 
+from relay.app import kafka
 from relay.app.certificates import tls_context
 from relay.config import Config
 from relay.config.accounts import Account as AccountSection
@@ -12,6 +13,7 @@ from relay.config.accounts import ApiTokenAuth, BearerAuth, ClientCredentialsAut
 from relay.config.accounts import Polling as PollingSection
 from relay.config.models import SqliteLedger
 from relay.config.server import Server
+from relay.config.sinks import KafkaSink as KafkaSection
 from relay.config.sinks import LogSink as LogSection
 from relay.config.sinks import Sink as SinkSection
 from relay.config.sinks import WebhookSink as WebhookSection
@@ -29,6 +31,7 @@ from relay.intake.access import Access
 from relay.intake.accounts import Account as KnownAccount
 from relay.intake.accounts import Directory
 from relay.intake.keys import ApiKey, Caller, Keyring, Scope
+from relay.kafka.publisher import Publisher
 from relay.ledger.sqlite import SqliteLedger as SqliteFile
 from relay.shard.ports import Account, Polling, Settings, Subscriber
 from relay.sinks.guard import guarded_session
@@ -118,10 +121,10 @@ def _tls(section: AccountSection) -> ssl.SSLContext | None:
         raise ConfigError(f"accounts: ca_file {section.ca_file} of {section.name} cannot be used: {error}") from error
 
 
-def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], float]) -> Subscriber:
-    """Raises ConfigError: a kind of sink that this version does not know, or a file of its TLS that cannot be used."""
-    if not isinstance(section, LogSection | WebhookSection):
-        raise ConfigError(f"sink {section.name}: kind {section.kind} is not available in this version")
+def subscriber(
+    section: SinkSection, *, emit: Emit, system_clock: Callable[[], float], publisher: Publisher | None
+) -> Subscriber:
+    """Raises ConfigError: a file of its TLS that cannot be used. `publisher`: what sinks of kind kafka send with."""
     subscription = Subscription(
         sink=section.name, types=section.events, outcomes=section.outcomes, accounts=section.accounts
     )
@@ -130,6 +133,10 @@ def subscriber(section: SinkSection, *, emit: Emit, system_clock: Callable[[], f
         return Subscriber(
             subscription=subscription, kind="log", sink=sink, schedule=Schedule(), concurrency=LOG_SINK_CONCURRENCY
         )
+    if isinstance(section, KafkaSection):
+        if publisher is None:
+            raise ConfigError(f"kafka: is required by the sink {section.name}")
+        return kafka.subscriber(section, subscription, publisher)
     tls = tls_context(section)
     return Subscriber(
         subscription=subscription,

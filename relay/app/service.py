@@ -11,7 +11,7 @@ from random import Random
 import aiohttp
 from aiohttp import web
 
-from relay.app import parts
+from relay.app import kafka, parts
 from relay.config import Config
 from relay.config.addresses import ListenAddress
 from relay.config.server import Server
@@ -27,6 +27,7 @@ from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, operations, runner
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
+from relay.kafka.publisher import Publisher
 from relay.ledger import Ledger
 from relay.ops.clock import SystemClock
 from relay.ops.health import Health
@@ -75,8 +76,11 @@ async def running(
         await _open(ledger)
         stack.push_async_callback(ledger.close)
         session = await stack.enter_async_context(open_session())
+        publisher = kafka.publisher(config.kafka, log)
+        if publisher is not None:
+            stack.push_async_callback(publisher.close)
         subscribers: list[Subscriber] = []
-        for subscriber in chain(_subscribers(config, log, clock), further):
+        for subscriber in chain(_subscribers(config, log, clock, publisher), further):
             stack.push_async_callback(subscriber.sink.close)  # also where the next one cannot be made
             subscribers.append(subscriber)
         access = parts.access(config)
@@ -132,8 +136,11 @@ async def running(
             gate.drain()
 
 
-def _subscribers(config: Config, log: Log, clock: SystemClock) -> Iterator[Subscriber]:
-    return (parts.subscriber(section, emit=log.info, system_clock=clock.system) for section in config.sinks)
+def _subscribers(config: Config, log: Log, clock: SystemClock, publisher: Publisher | None) -> Iterator[Subscriber]:
+    return (
+        parts.subscriber(section, emit=log.info, system_clock=clock.system, publisher=publisher)
+        for section in config.sinks
+    )
 
 
 async def _open(ledger: Ledger) -> None:

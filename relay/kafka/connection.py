@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import create_conn
 
-from relay.kafka.failures import TokenUnreadableError
+from relay.kafka.failures import TlsFileError, TokenUnreadableError, describe
 
 REQUEST_SECONDS_MAX = 15.0
 RETRY_SECONDS = 0.25
@@ -40,7 +40,7 @@ class Connection:
     def client_arguments(self) -> Mapping[str, Any]:
         """For any of aiokafka's clients. Reads the TLS files, so what replaced them is used by the next client.
 
-        Raises OSError: a file that cannot be used.
+        Raises TlsFileError.
         """
         return {
             "bootstrap_servers": list(self.bootstrap_servers),
@@ -81,10 +81,17 @@ class Connection:
         return arguments
 
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ssl_cafile)
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_cafile)
+        except OSError as error:
+            raise TlsFileError(f"ssl_cafile: {self.ssl_cafile} cannot be used: {describe(error)}") from error
         context.check_hostname = self.ssl_check_hostname
         if self.ssl_certfile is not None:
-            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+            try:
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password=_no_password)
+            except OSError as error:
+                names = " with ".join(map(str, filter(None, (self.ssl_certfile, self.ssl_keyfile))))
+                raise TlsFileError(f"ssl_certfile: {names} cannot be used: {describe(error)}") from error
         return context
 
     def _sasl(self) -> dict[str, Any]:
@@ -94,6 +101,11 @@ class Connection:
         else:
             arguments |= {"sasl_plain_username": self.sasl_username, "sasl_plain_password": self.sasl_password}
         return arguments
+
+
+def _no_password() -> str:
+    """OpenSSL would ask for it at the terminal."""
+    raise TlsFileError("ssl_keyfile: the key must not be encrypted")
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is not typed

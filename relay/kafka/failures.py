@@ -10,6 +10,10 @@ from aiokafka import errors
 from relay.errors import Reason
 
 
+class TlsFileError(ssl.SSLError):
+    """A file of our side of TLS cannot be used. The text begins with its key."""
+
+
 class TokenUnreadableError(OSError):
     """There is no token to sign in with."""
 

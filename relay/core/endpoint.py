@@ -13,7 +13,7 @@ from relay.core.delivery import RETRY_AFTER_SECONDS_MAX, Attempt, asks_for_time
 from relay.core.standing import SinkState
 from relay.errors import Reason
 
-THROTTLE_SECONDS_MIN, THROTTLE_SECONDS_MAX = 1.0, 60.0
+THROTTLE_SECONDS_MIN, THROTTLE_SECONDS_MAX = 0.25, 60.0  # one 503 among many good answers should cost little
 FAILURES_MIN, FAILING_SECONDS_MIN = 10, 30.0  # in a row, and for so long, before the breaker opens
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 5.0, 300.0
 LATE_SECONDS_MAX = 0.05  # what a busy event loop has missed of the rate is made up; what nobody asked for is not

@@ -43,7 +43,7 @@ def describe(error: BaseException) -> str:
         case aiohttp.ClientHttpProxyError():
             return f"the proxy answers {error.status} {error.message}"
         case aiohttp.ClientConnectorError():
-            return error.os_error.strerror or str(error.os_error)
+            return error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
         case aiohttp.ClientResponseError() | aiohttp.ServerDisconnectedError():
             return f"{type(error).__name__}: {error.message}"
         case OSError(strerror=str(text)):

@@ -60,6 +60,7 @@ def test_what_is_said_of_a_failure_does_not_hold_the_url(error):
         (aiohttp.ClientConnectorError(KEY, AddressRefusedError("10.0.0.1 is private")), "10.0.0.1 is private"),
         (aiohttp.ClientConnectorError(KEY, AddressRefusedError(errno.EACCES, "it is private")), "it is private"),
         (AddressRefusedError(errno.EACCES, "it is private"), "it is private"),
+        (aiohttp.ClientConnectorError(KEY, ConnectionAbortedError()), "ConnectionAbortedError"),
         (
             aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
             "the proxy cannot be reached: refused",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from types import MappingProxyType
 
 from relay.core.callbacks import CallbacksFull
 from relay.core.delivery import Delivery
@@ -34,6 +35,7 @@ AT_RISK_AGE = 0.75  # of the time after which a job expires
 AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
 DRAIN_SECONDS = 7.0  # for attempts underway; `docker stop` puts up with 10 s in all
+NO_MARKS: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Shard:
@@ -153,9 +155,14 @@ class Shard:
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
 
-    async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
-        """Watch these jobs; for each, whether it is new. Durable on return. Raises CallbacksFull or Unavailable."""
-        created: Sequence[bool] | CallbacksFull = await self._writer.submit(Track(requests=requests))
+    async def track(
+        self, requests: Sequence[TrackRequest], marks: Mapping[str, bytes | None] = NO_MARKS
+    ) -> Sequence[bool]:
+        """Watch these jobs; for each, whether it is new. Durable on return, and so are the `marks` (None removes one).
+
+        Raises CallbacksFull or Unavailable.
+        """
+        created: Sequence[bool] | CallbacksFull = await self._writer.submit(Track(requests=requests, marks=marks))
         if isinstance(created, CallbacksFull):
             raise created
         return created

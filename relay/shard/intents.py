@@ -1,6 +1,6 @@
 """What may be asked of the writer about jobs. Each intent decides on a `Draft` by calling the core, and answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,13 +22,17 @@ class Intent(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Watch these jobs: all of them, or none. Answers with a bool for each, whether it is new, or why none is taken."""
+    """Watch these jobs: all of them, or none. Answers with a bool for each, whether it is new, or why none is taken.
+
+    `marks`: recorded together with them, such as how far they were read from where they came.
+    """
 
     requests: Sequence[TrackRequest]
+    marks: Mapping[str, bytes | None] = field(default_factory=dict)
 
     @property
     def weight(self) -> int:
-        return len(self.requests)
+        return len(self.requests) + len(self.marks)
 
     def decide(self, draft: Draft) -> list[bool] | CallbacksFull:
         created: list[bool] = []
@@ -49,6 +53,7 @@ class Track:
             if job.final_event is not None:
                 self._tell_the_end(draft, job)
             draft.put(job)
+        draft.marks |= self.marks
         return created
 
     @staticmethod

@@ -24,11 +24,12 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(self._certificate.public_bytes(PEM))
 
-    def issue(self, name, *, hosts=("localhost", "127.0.0.1"), password=None):
+    def issue(self, name, *, hosts=("localhost", "127.0.0.1"), password=None, expired=False):
         """The path of a new certificate and its key, in one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([general(host) for host in hosts])
-        certificate = self._sign(named(name), key.public_key(), (names, False), (usage(signs=False), True))
+        began = datetime.now(UTC) - timedelta(hours=3 if expired else 1)
+        certificate = self._sign(named(name), key.public_key(), (names, False), (usage(signs=False), True), began=began)
         path = self._folder / f"{name}.pem"
         path.write_bytes(written(key, password) + certificate.public_bytes(PEM))
         return path
@@ -42,15 +43,16 @@ class Authority:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def _sign(self, subject, public_key, *extensions):
-        now = datetime.now(UTC)
+    def _sign(self, subject, public_key, *extensions, began=None):
+        """Valid for two hours."""
+        began = began or datetime.now(UTC) - timedelta(hours=1)
         builder = x509.CertificateBuilder(
             issuer_name=self._name,
             subject_name=subject,
             public_key=public_key,
             serial_number=x509.random_serial_number(),
-            not_valid_before=now - timedelta(hours=1),
-            not_valid_after=now + timedelta(hours=1),
+            not_valid_before=began,
+            not_valid_after=began + timedelta(hours=2),
         )
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         for extension, critical in (*extensions, (own, False)):

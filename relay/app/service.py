@@ -215,7 +215,7 @@ class _MetricsPage:
             Standing(
                 now=self.clock.now(),
                 jobs=dict(self.shard.live.counts),
-                accounts=self.shard.standing(),
+                accounts=await self.shard.standing(),
                 sinks=self.shard.sinks.standing_with(backlog),
                 ledger_bytes=size_bytes,
             )

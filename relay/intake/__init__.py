@@ -88,7 +88,7 @@ class Sinks(Protocol):
 class Accounts(Protocol):
     """The owner of the accounts."""
 
-    def standing(self) -> Sequence[AccountStanding]:
+    async def standing(self) -> Sequence[AccountStanding]:
         """How each account stands that is configured, or that is not and has live jobs."""
 
 

@@ -16,5 +16,5 @@ class AccountCalls:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/accounts: how those stand that the caller sees."""
         caller = self._access.caller(request, Scope.READ)
-        seen = [one for one in self._accounts.standing() if caller.sees(one.name)]
+        seen = [one for one in await self._accounts.standing() if caller.sees(one.name)]
         return web.Response(body=views.accounts(seen), headers=JSON_NOW)

@@ -31,6 +31,7 @@ SWEEP_SECONDS = 5.0
 FORGET_SECONDS = 60.0
 FORGET_PAGE = 500
 CONFIGURED_AT_ONCE = 500
+TOLD_AT_ONCE = 200
 AT_RISK_AGE = 0.75  # of the time after which a job expires
 AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
@@ -203,14 +204,24 @@ class Shard:
         """Newest first. Raises LedgerError."""
         return await self._record.page(accounts=accounts, state=state, after=after, limit=limit)
 
-    def standing(self) -> Sequence[AccountStanding]:
-        """How every account stands that is configured or has live jobs."""
+    async def standing(self) -> Sequence[AccountStanding]:
+        """How every account stands that is configured or has live jobs; of very many, not all at the same moment."""
+        standings: list[AccountStanding] = []
+        names = dict.fromkeys((*self.poller.posts, *self.live.accounts()))
+        for number, name in enumerate(names, start=1):
+            standings += self._standing_of(name)
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return standings
+
+    def _standing_of(self, name: str) -> Iterator[AccountStanding]:
+        """Nothing, where the account has left meanwhile."""
         now, wall = self._around.clock.monotonic(), self._around.clock.now()
-        strangers = [name for name in self.live.accounts() if name not in self.poller.posts]
-        return [
-            *(self._standing(post, now, wall) for post in self.poller.posts.values()),
-            *(self._stranger(name, wall) for name in strangers),
-        ]
+        post = self.poller.posts.get(name)
+        if post is not None:
+            yield self._standing(post, now, wall)
+        elif self.live.size(name):
+            yield self._stranger(name, wall)
 
     def _standing(self, post: Post, now: float, wall: float) -> AccountStanding:
         name = post.account.name

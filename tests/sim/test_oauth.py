@@ -264,11 +264,11 @@ def test_a_revoked_client_pauses_the_account_says_so_once_and_resumes_by_itself(
             world.tokens.revoked = True
             asked = len(world.simulator.requests)
             await asyncio.sleep(1_200)
-            assert [one.trouble for one in shard.standing()] == [Reason.UNAUTHORIZED]
+            assert [one.trouble for one in await shard.standing()] == [Reason.UNAUTHORIZED]
             assert len(world.simulator.requests) - asked < 20, "asked ever more rarely"
             world.tokens.revoked = False
             await asyncio.sleep(310)
-            assert [one.trouble for one in shard.standing()] == [None]
+            assert [one.trouble for one in await shard.standing()] == [None]
             await until_ended(world, ending(world, ids))
         assert_told_right(world, ending(world, ids))
         assert world.log.paused() == [Reason.UNAUTHORIZED]
@@ -332,7 +332,7 @@ def test_without_a_good_token_an_outage_of_the_endpoint_is_backed_off_and_told()
             ids = world.start_jobs(5)
             await shard.track(world.requests(ids))
             await asyncio.sleep(600)
-            assert [one.trouble for one in shard.standing()] == [Reason.SERVER_ERROR]
+            assert [one.trouble for one in await shard.standing()] == [Reason.SERVER_ERROR]
             world.instead = None
             await until_ended(world, ending(world, ids))
         assert world.log.paused() == [Reason.SERVER_ERROR]

@@ -42,7 +42,7 @@ def test_an_absence_may_be_confirmed_by_a_404_in_any_words() -> None:
         async with world.relay() as shard:
             await shard.track(world.requests(["V3-never"]))
             await asyncio.sleep(120)
-            assert [one.trouble for one in shard.standing()] == [None]
+            assert [one.trouble for one in await shard.standing()] == [None]
         assert [event.type for event in world.receivers["final"].taken] == ["zendesk.job.lost"]
         assert "account.paused" not in world.log.logged
 
@@ -57,7 +57,7 @@ def test_a_help_desk_that_is_gone_loses_no_job() -> None:
         async with world.relay() as shard:
             await shard.track(world.requests([*world.start_jobs(3, queue_seconds=1e6), "V3-never"]))
             await asyncio.sleep(3_600)
-            assert [one.trouble for one in shard.standing()] == ["unreadable"]
+            assert [one.trouble for one in await shard.standing()] == ["unreadable"]
         assert world.receivers["final"].taken == []
         assert world.log.logged.count("account.paused") == 1
 
@@ -90,7 +90,7 @@ def test_staleness_grows_while_an_account_is_turned_away() -> None:
         async with world.relay() as shard:
             await shard.track(world.requests(world.start_jobs(2, queue_seconds=1e6)))
             await asyncio.sleep(320)
-            (standing,) = shard.standing()
+            (standing,) = await shard.standing()
         assert standing.trouble == "unauthorized"
         assert standing.stale_seconds > 280
 

@@ -65,7 +65,7 @@ def test_jobs_of_an_account_that_is_removed_wait_and_go_on_when_it_returns():
             asked = len(moments(world))
             await asyncio.sleep(600)
             assert len(moments(world)) == asked, "what was underway has ended, and nothing more is sent"
-            acme = next(one for one in shard.standing() if one.name == "acme")
+            acme = next(one for one in await shard.standing() if one.name == "acme")
             assert (acme.trouble, acme.live_jobs > 0) == (Reason.ACCOUNT_NOT_CONFIGURED, True)
             await put(shard, account(world))
             await until_ended(world, ending(world, ids))
@@ -147,13 +147,13 @@ def test_a_changed_credential_ends_the_pause_of_an_account_that_was_denied():
             ids = world.start_jobs(5, fate="succeeded", work_seconds=1.0)
             await shard.track(world.requests(ids))
             await asyncio.sleep(300)
-            assert [one.trouble for one in shard.standing()] == [Reason.UNAUTHORIZED]
+            assert [one.trouble for one in await shard.standing()] == [Reason.UNAUTHORIZED]
             asked = len(moments(world))
             await asyncio.sleep(2)
             assert len(moments(world)) == asked
             await put(shard, account(world, zendesk=Denying(world, "new")))
             await asyncio.sleep(1.5)
-            assert [one.trouble for one in shard.standing()] == [None]
+            assert [one.trouble for one in await shard.standing()] == [None]
             assert len(moments(world)) == asked + 1
             await until_ended(world, ids)
         assert_told_right(world, ids)
@@ -236,10 +236,10 @@ def test_a_ledger_that_is_out_of_order_puts_an_addition_off():
             world.ledger.marks = failing
             with pytest.raises(LedgerError):
                 await put(shard, account(world))
-            assert shard.standing() == []
+            assert await shard.standing() == []
             del world.ledger.marks
             await put(shard, account(world))
-            assert [one.name for one in shard.standing()] == ["acme"]
+            assert [one.name for one in await shard.standing()] == ["acme"]
 
     async def failing():
         raise LedgerError("no disk")

@@ -244,7 +244,7 @@ def test_jobs_of_an_account_that_is_not_configured_wait_and_go_on_when_it_return
         world.accounts = ()
         async with world.relay() as shard:
             await asyncio.sleep(600)
-            assert [one.trouble for one in shard.standing()] == ["account_not_configured"]
+            assert [one.trouble for one in await shard.standing()] == ["account_not_configured"]
             assert world.receivers["final"].taken == []
         world.accounts = ("acme",)
         async with world.relay():

@@ -85,12 +85,12 @@ async def test_each_submitter_hears_the_end_with_its_own_metadata_also_one_who_c
         job_id = await start(session, zendesk)
         early = {"id": job_id, "callback_url": f"{first.url}?order=%C3%A41", "metadata": {"order": 1}}
         assert await track(session, relay, early) == ["created"]
-        await until(lambda: first.taken, 15, "the first has heard nothing")
+        await until(lambda: first.taken, 30, "the first has heard nothing")
 
         late = {"id": job_id, "callback_url": second.url, "metadata": {"order": 2, "more": True}}
         assert await track(session, relay, late, early, late) == ["exists"] * 3
-        await until(lambda: second.taken, 3, "the late one has heard nothing")
-        await until(sink.ended, 5, "the sink has not heard the end")
+        await until(lambda: second.taken, 10, "the late one has heard nothing")
+        await until(sink.ended, 15, "the sink has not heard the end")
         _, job = await view(session, relay, job_id)
 
     assert heard(first) == [("zendesk.job.completed", {"order": 1})]
@@ -139,7 +139,7 @@ async def test_the_seventeenth_callback_of_a_job_is_refused_with_all_that_came_w
         assert (await view(session, relay, "good"))[0] == 404
 
         assert await track(session, relay, items[3]) == ["exists"]
-        await until(lambda: len(first.taken) >= 16, 20, "not all have heard the end")
+        await until(lambda: len(first.taken) >= 16, 30, "not all have heard the end")
     assert sorted(metadata["n"] for _, metadata in heard(first)) == list(range(16))
     assert len({message.id for message in first.taken}) == 1
 
@@ -159,10 +159,10 @@ async def test_a_callback_that_is_down_is_tried_again_and_delays_nobody(tmp_path
         ids = [await start(session, zendesk) for _ in range(5)]
         await track(session, relay, *({"id": one, "callback_url": down.url} for one in ids))
         await track(session, relay, *({"id": one, "callback_url": fine.url} for one in ids))
-        await until(lambda: fine.ended() == sink.ended() == set(ids), 10, "the others wait")
+        await until(lambda: fine.ended() == sink.ended() == set(ids), 30, "the others wait")
         assert not down.taken
         mended.set()
-        await until(lambda: down.ended() == set(ids), 15, "it is not tried again")
+        await until(lambda: down.ended() == set(ids), 30, "it is not tried again")
 
 
 async def test_callbacks_are_allowed_and_forbidden_while_relay_runs(tmp_path, session, zendesk, receivers):
@@ -178,9 +178,9 @@ async def test_callbacks_are_allowed_and_forbidden_while_relay_runs(tmp_path, se
 
         write_config(tmp_path, accounts=[account], callbacks=CALLBACKS)
         relay.signal(signal.SIGHUP)
-        await relay.logged("config.reloaded")
+        await relay.logged("config.reloaded", seconds=30)
         assert await track(session, relay, item) == ["created"]
-        await until(lambda: first.taken, 15, "it has heard nothing")
+        await until(lambda: first.taken, 30, "it has heard nothing")
 
 
 async def command(relay, *arguments, given=b""):
@@ -211,7 +211,7 @@ async def test_a_dead_letter_is_listed_sent_again_and_delivered(tmp_path, sessio
     async with relay_of(tmp_path, zendesk, hook.section("orders", retry_schedule_seconds=[0])) as relay:
         ids = [await start(session, zendesk) for _ in range(3)]
         await track(session, relay, *({"id": one} for one in ids))
-        await until(lambda: len(hook.got) == 3, 15, "they were not attempted")
+        await until(lambda: len(hook.got) == 3, 30, "they were not attempted")
 
         code, out, _ = await listed_dead(relay, 3)
         assert code == 0
@@ -222,17 +222,17 @@ async def test_a_dead_letter_is_listed_sent_again_and_delivered(tmp_path, sessio
 
         hook.answer = peers.take
         assert await command(relay, "retry", delivery) == (0, f"retrying {delivery}\n", "")
-        await until(lambda: hook.ended() == {ids[0]}, 5, "it is not delivered")
+        await until(lambda: hook.ended() == {ids[0]}, 15, "it is not delivered")
 
         _, out, _ = await command(relay, "list", "--sink", "orders", "--limit", "1", "--json")
         one = orjson.loads(out)
         code, out, _ = await command(relay, "retry", "-", given=f"{one['id']}\ndlv_unknown\n".encode())
         assert (code, out) == (1, f"retrying {one['id']}\nunknown dlv_unknown\n")
-        await until(lambda: len(hook.ended()) == 2, 5, "it is not delivered")
+        await until(lambda: len(hook.ended()) == 2, 15, "it is not delivered")
 
         recovered = await command(relay, "recover", "--sink", "orders", "--since", "1h")
         assert recovered == (0, "1 deliveries to orders are owed again\n", "")
-        await until(lambda: hook.ended() == set(ids), 5, "it is not delivered")
+        await until(lambda: hook.ended() == set(ids), 15, "it is not delivered")
         await listed_dead(relay, 0)
         assert (await command(relay, "recover", "--sink", "nobody", "--since", "1h"))[0] == 2
     counts = [len({message.id for message in messages}) for messages in hook.by_job().values()]

@@ -158,6 +158,10 @@ class Story:
         await self.commit(job, job.events[-1])
         return job.events[-1]
 
+    async def resume(self):
+        """As after a restart: nothing is in memory."""
+        self.feed.resume((await self.ledger.positions()).newest)
+
     async def commit(self, job, *events):
         self.jobs[job.account, job.id] = job
         await self.ledger.commit(Batch(jobs=[job], events=[(job, event) for event in events]))
@@ -238,7 +242,7 @@ class Intake:
             deliveries=DeliveryCalls(sinks=self.sinks, access=self.access, gate=self.gate),
         )
         self.probes = Probes(health=self.station, gate=self.gate, metrics=self.station.metrics)
-        self.session = self.port = None
+        self.session = self.served = self.port = None
 
     async def call(self, method, path, body=None, **options):
         if body is not None:
@@ -280,8 +284,9 @@ async def running(*keys, accounts=ACCOUNTS[:1], bounds=None, face=None):
     await served.setup()
     try:
         await web.TCPSite(served, "127.0.0.1", 0).start()
-        intake.port = served.addresses[0][1]
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{intake.port}") as intake.session:
+        intake.served, intake.port = served, served.addresses[0][1]
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{intake.port}", connector=connector) as intake.session:
             yield intake
     finally:
         await served.cleanup()

@@ -10,6 +10,7 @@ from itertools import count
 import aiohttp
 import orjson
 from aiohttp import web
+from jsonschema import Draft202012Validator
 
 from relay.core.delivery import Attempt
 from relay.core.events import source_of
@@ -44,6 +45,7 @@ class DictJobs:
 
     def __init__(self):
         self.jobs = {}
+        self.deliveries = {}
         self.requests = []
         self.fails_with = None
         self.waiting = 0
@@ -70,7 +72,7 @@ class DictJobs:
     async def read(self, key):
         self._check()
         job = self.jobs.get(key)
-        return None if job is None else JobView(job=job)
+        return None if job is None else JobView(job=job, deliveries=self.deliveries.get(key, ()))
 
     async def wait(self, key, seconds):
         self.waiting += 1
@@ -130,7 +132,7 @@ class Station:
     def ready(self):
         return self.ready_faults
 
-    def standing(self):
+    async def standing(self):
         return self.standings
 
     async def metrics(self):
@@ -275,6 +277,20 @@ def problem_in(status, content_type, content):
     assert problem["status"] == status
     assert problem["type"] == f"urn:relay:problem:{Code(problem['code'])}"
     return problem
+
+
+def validator(document, reference):
+    return Draft202012Validator({**document, "$ref": reference})
+
+
+async def assert_described(intake, response, content, path):
+    """The answer to a call, which the description has at this path, is as described there."""
+    _, document = await intake.answer("GET", "/openapi.json")
+    answer = document["paths"][path][response.method.lower()]["responses"][str(response.status)]
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    reference = answer["content"][response.content_type]["schema"]["$ref"]
+    validator(document, reference).validate(orjson.loads(content))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import orjson
 import pytest
-from integration.api import ACCOUNTS, bearer, head_of, key, running, until
+from integration.api import ACCOUNTS, assert_described, bearer, head_of, key, running, until
 from integration.listening import STREAM, listening
 
 from relay.core.events import render, source_of, structured
@@ -151,6 +151,19 @@ async def test_a_ledger_that_does_not_answer_is_unavailable(intake):
 
     intake.story.ledger.events = fail
     assert await refused(intake, "") == (503, "ledger_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 200), ("limit=1", 200), ("limit=0", 422), (f"cursor={opaque.write_position(99)}", 410)],
+)
+async def test_what_is_answered_is_what_is_described(intake, query, status):
+    for word in ("working", "completed"):
+        await intake.story.see("a", word, total=3, results=[{"id": 1, "success": True}])
+    await intake.story.see("b", "killed")
+    response, content = await intake.call("GET", f"/v1/events?{query}")
+    assert response.status == status
+    await assert_described(intake, response, content, "/v1/events")
 
 
 # live

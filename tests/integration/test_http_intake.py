@@ -6,8 +6,20 @@ from urllib.parse import urlencode
 
 import orjson
 import pytest
-from integration.api import ACCOUNTS, JSON, api_of, bearer, head_of, key, problem_in, raw, running, until
-from jsonschema import Draft202012Validator
+from integration.api import (
+    ACCOUNTS,
+    JSON,
+    api_of,
+    assert_described,
+    bearer,
+    head_of,
+    key,
+    problem_in,
+    raw,
+    running,
+    until,
+    validator,
+)
 
 from relay.core.job import DELETED, Outcome
 from relay.core.standing import AccountStanding
@@ -589,10 +601,6 @@ async def test_every_route_is_described_and_every_described_call_is_a_route(inta
     assert ANYWHERE.startswith("/{anywhere")
 
 
-def validator(document, reference):
-    return Draft202012Validator({**document, "$ref": reference})
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "described", "status"),
     [
@@ -613,12 +621,7 @@ async def test_what_is_answered_is_what_is_described(intake, method, path, body,
     intake.station.ready_faults = ["loading"]
     response, content = await intake.call(method, path, body)
     assert response.status == status
-    _, document = await intake.answer("GET", "/openapi.json")
-    answer = document["paths"][described][method.lower()]["responses"][str(status)]
-    if "$ref" in answer:
-        answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    reference = answer["content"][response.content_type]["schema"]["$ref"]
-    validator(document, reference).validate(orjson.loads(content))
+    await assert_described(intake, response, content, described)
 
 
 @pytest.mark.parametrize(

@@ -8,52 +8,46 @@ seconds.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from relay.core import rule
+from relay.core.batch_limit import BatchLimit
+from relay.core.bisection import Bisection, Finding, Part
 from relay.core.job import state_of
+from relay.core.poll import Poll
+from relay.core.quarantine import Quarantine, begin_look
 from relay.core.waiting import Waiting
-from relay.core.watch import Watch
-from relay.core.zendesk import IDS_MAX, Endpoint, Request
+from relay.core.watch import Apart, Watch
+from relay.core.zendesk import Endpoint
 
-ALONE_SECONDS = 60.0  # between two looks at a job that no shared request may hold
 NEVER = math.inf
 CONFIRM_MISSES_MIN = 2  # a fresh job is often missing once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
-    """Ask Zendesk about these jobs, in one request."""
-
-    endpoint: Endpoint
-    watches: tuple[Watch, ...]
-
-    @property
-    def request(self) -> Request:
-        return Request(endpoint=self.endpoint, ids=tuple(watch.job.id for watch in self.watches))
+GRACE_PARTS = 4  # no two replies prove an absence for longer than this part of the grace time
+LOOKS_PER_PART = 1.25  # a job that is apart is looked at a little more often than that
 
 
 class Roster:
     """The live jobs of one account, as they wait for a look. Each is in one place only.
 
-    `gap`, throughout: the seconds between two requests that the account's budget allows at present.
+    `gap`, throughout: the seconds between two requests that the account's budget allows at present. `limit`: how many
+    ids a request may hold.
     """
 
     def __init__(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
-        self.terms = rule.Terms.fresh(fresh_within_seconds)
-        self._fresh_within = fresh_within_seconds
-        self._lost_after = lost_after_seconds
+        self.reconfigure(fresh_within_seconds, lost_after_seconds)
+        self.limit = BatchLimit()
         self._waiting = Waiting()
-        self._halves: deque[tuple[Watch, ...]] = deque()
+        self._bisection = Bisection()
+        self._quarantine = Quarantine()
         self._to_confirm: deque[Watch] = deque()
-        self._confirm_next = True
-        self._alone: deque[tuple[float, Watch]] = deque()
+        self._alone_next = True
+        self._others_next = False
         self._durations = rule.Median(rule.FIRST_DURATION)
         self._taken_at = -math.inf
+        self._gap = 0.0
 
     def reconfigure(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
         """Keep to these from now on; every job keeps its place."""
@@ -76,54 +70,84 @@ class Roster:
         self._forget_ended()
         if self._to_confirm:
             return earliest
-        alone_at = max(earliest, self._alone[0][0]) if self._alone else math.inf
-        return min(self._shared_at(earliest, gap), alone_at)
+        parted_at = min(self._quarantine.due_at(), self._bisection.due_at())
+        return min(self._filled_at(earliest, gap), max(earliest, parted_at))
 
     def _shared_at(self, earliest: float, gap: float) -> float:
-        """When the next request that several jobs share is worth sending."""
-        if self._halves or self._waiting.new >= IDS_MAX:
+        """The same of a request that several jobs share."""
+        return min(self._filled_at(earliest, gap), max(earliest, self._bisection.due_at()))
+
+    def _filled_at(self, earliest: float, gap: float) -> float:
+        """The same of a request for the jobs that gain most from it."""
+        size = self.limit.size(earliest)
+        if self._waiting.new >= size:
             return earliest
-        due_at = self._waiting.due_at(earliest, self.terms.price_at(gap), self._limits(gap))
+        due_at = self._waiting.due_at(earliest, self.terms.price_at(gap), self._limits(gap), size)
         return min(due_at, max(earliest, self._taken_at + self._fresh_within)) if self._waiting.new else due_at
 
     def _limits(self, gap: float) -> rule.Limits:
-        return self.terms.limits_at(gap, len(self._waiting) / IDS_MAX)
+        return self.terms.limits_at(gap, len(self._waiting) / self.limit.ids_max)
 
     def oldest(self) -> Watch | None:
-        """Of those that wait, the one that no request has held for longest."""
+        """Of those that wait, the one of which nothing was heard for longest."""
         self._forget_ended()
-        return self._waiting.oldest()
+        waiting = (watch for watch in (self._waiting.oldest(),) if watch is not None)
+        everybody = (*waiting, *self._to_confirm, *self._bisection, *self._quarantine)
+        return min(everybody, key=_unseen_since, default=None)
 
     def take(self, now: float, gap: float) -> Poll | None:
-        """The next request; its jobs are out of the roster until `looked`, `missing`, `refused` or `put_back`."""
-        while self._alone and self._alone[0][0] <= now:
-            self._to_confirm.append(self._alone.popleft()[1])
+        """The next request; its jobs are out of the roster until it is `heard`."""
+        self._gap = gap
         self._forget_ended()
+        somebody = self._to_confirm or self._quarantine.due_at() <= now
         # In turns, or a thousand ids that Zendesk does not know would keep all others from being looked at.
-        confirm = self._to_confirm and (self._confirm_next or self._shared_at(now, gap) > now)
-        self._confirm_next = not confirm
-        if confirm:
-            return Poll(endpoint=Endpoint.SHOW, watches=(self._to_confirm.popleft(),))
-        batch = tuple(_alive(self._halves.popleft()) if self._halves else self._fill(now, gap))
-        return Poll(endpoint=Endpoint.SHOW_MANY, watches=batch) if batch else None
+        if somebody and (self._alone_next or self._shared_at(now, gap) > now):
+            self._alone_next = False
+            return self._take_alone(now)
+        self._alone_next = True
+        return self._take_part(now, gap) or self._fill(now, gap)
 
-    def _fill(self, now: float, gap: float) -> list[Watch]:
+    def _take_alone(self, now: float) -> Poll:
+        if self._to_confirm:
+            return Poll(endpoint=Endpoint.SHOW, watches=(self._to_confirm.popleft(),), taken_at=now, confirms=True)
+        watch = self._quarantine.take()
+        assert watch.apart is not None  # noqa: S101 - it comes from the quarantine
+        endpoint = begin_look(watch.apart, overdue=now - watch.absent_since >= self._lost_after)
+        return Poll(endpoint=endpoint, watches=(watch,), taken_at=now)
+
+    def _take_part(self, now: float, gap: float) -> Poll | None:
+        """In doubt, every other request is about somebody else: that settles it, and nobody has to wait for it."""
+        if self._others_next and self._bisection.in_doubt and self._filled_at(now, gap) <= now:
+            self._others_next = False
+            return None
+        part = self._bisection.take(now)
+        self._others_next = part is not None
+        if part is None:
+            return None
+        return Poll(endpoint=part.endpoint, watches=part.probe(), taken_at=now, part=part)
+
+    def _fill(self, now: float, gap: float) -> Poll | None:
         self._taken_at = now
-        limits = self._limits(gap)
+        size, limits = self.limit.size(now), self._limits(gap)
         new: list[Watch] = []
-        if self._waiting.new and self._waiting.due_at(now, self.terms.price_at(gap), limits) > now:
-            new = self._waiting.take_new(IDS_MAX)
-        return new + self._waiting.take(IDS_MAX - len(new), now, limits)
+        if self._waiting.new and self._waiting.due_at(now, self.terms.price_at(gap), limits, size) > now:
+            new = self._waiting.take_new(size)
+        watches = (*new, *self._waiting.take(size - len(new), now, limits))
+        self.limit = self.limit.sent(len(watches), now)
+        return Poll(endpoint=Endpoint.SHOW_MANY, watches=watches, taken_at=now) if watches else None
 
     def _forget_ended(self) -> None:
         """Make sure that whoever is first, wherever, is still to be looked at."""
         self._waiting.forget_ended()
-        while self._halves and not any(_alive(self._halves[0])):
-            self._halves.popleft()
+        self._bisection.forget_ended()
+        self._quarantine.forget_ended()
         while self._to_confirm and self._to_confirm[0].ended:
             self._to_confirm.popleft()
-        while self._alone and self._alone[0][1].ended:
-            self._alone.popleft()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is open if what failed last failed for the sake of a job or because the account is in trouble."""
+        return self._bisection.in_doubt
 
     def told(self, watch: Watch, job_status: Mapping[str, Any], now: float) -> None:
         """Zendesk's object is not as it was: learn from it when to look again. `looked` follows."""
@@ -142,47 +166,152 @@ class Roster:
             watch.absent_since = NEVER
         self.put_back(watches, now)
 
+    def answered(self, poll: Poll, now: float) -> None:
+        """Zendesk took this request, whatever it said of its jobs: `looked`, `missing` or `put_back` follow."""
+        first = poll.watches[0]
+        if poll.endpoint is Endpoint.SHOW:
+            if poll.part is not None:
+                self._bisection.shown(poll.part, first)
+                first.apart = Apart(now)
+            if first.apart is not None:
+                first.apart.answered = True
+            return
+        self.limit = self.limit.answered(len(poll.watches), now)
+        inquiry = self._bisection.answered(poll.part, poll.watches, now)
+        if inquiry is not None:
+            self.limit = self.limit.taken_in_parts(inquiry.size, inquiry.largest, now)
+        if len(poll.watches) == 1:
+            first.apart = None
+
     def missing(self, watch: Watch, now: float) -> None:
         """A complete reply did not hold it: counted, and confirmed by the single endpoint now and then."""
-        watch.asked_at = watch.looked_at = now
-        watch.absent_since = min(watch.absent_since, now)
-        watch.misses += 1
+        self._count_miss(watch, now)
         doubled = watch.misses >= CONFIRM_MISSES_MIN and watch.misses & (watch.misses - 1) == 0
-        if doubled or self.grace_is_over(watch, now):
+        self._confirm_if(watch, now, so=doubled or self.grace_is_over(watch))
+
+    def not_shown(self, watch: Watch, now: float) -> None:
+        """Of one that is apart: the single endpoint does not know it. That is no proof without show_many's word."""
+        self._count_miss(watch, now)
+        self.put_back((watch,), now)
+
+    def not_found(self, poll: Poll, now: float) -> None:
+        """Zendesk does not know one of these jobs, and tells of none for its sake."""
+        watch = poll.watches[0]
+        if watch.apart is None:
+            if self._bisection.not_found(poll.part or Part(poll.watches), poll.watches, now) is Finding.NARROWED:
+                return
+            watch.apart = Apart(now)
+        self._count_miss(watch, now)
+        self._confirm_if(watch, now, so=self.grace_is_over(watch))
+
+    def _confirm_if(self, watch: Watch, now: float, *, so: bool) -> None:
+        if so:
             self._to_confirm.append(watch)
         else:
             self.put_back((watch,), now)
 
+    def _count_miss(self, watch: Watch, now: float) -> None:
+        if watch.absent_since == NEVER:
+            watch.absent_since = now
+        else:
+            # A time without replies is no part of the grace.
+            watch.absent_since += max(0.0, now - watch.looked_at - self._countable_seconds)
+        if watch.apart is not None:
+            watch.apart.answered = True
+        watch.asked_at = watch.looked_at = now
+        watch.misses += 1
+
+    @property
+    def _countable_seconds(self) -> float:
+        """How much of the time between two replies counts at most."""
+        return max(self._lost_after / GRACE_PARTS, self.terms.unseen_max)
+
+    def grace_is_over(self, watch: Watch) -> bool:
+        """Whether the replies of the whole grace time agree that it is not there."""
+        return watch.looked_at - watch.absent_since >= self._lost_after
+
     def confirmed_missing(self, watch: Watch, now: float) -> bool:
-        """The single endpoint does not know it either. Whether that is proof by now, because the grace time is over."""
-        watch.absent_since = min(watch.absent_since, now)
+        """The single endpoint does not know it either. Whether that is proof by now."""
         self.put_back((watch,), now)
-        return self.grace_is_over(watch, now)
+        return self.grace_is_over(watch)
 
-    def grace_is_over(self, watch: Watch, now: float) -> bool:
-        return now - watch.absent_since >= self._lost_after
+    def too_many(self, poll: Poll, ids_max: int, now: float) -> None:
+        """Zendesk takes so many ids at most."""
+        self.limit = self.limit.told(ids_max, now)
+        self._bisection.trust()
+        watches = poll.watches if poll.part is None else poll.part.watches
+        for start in range(0, len(watches), ids_max):
+            self._bisection.add(Part(watches[start : start + ids_max]))
 
-    def refused(self, poll: Poll, now: float) -> None:
-        """Zendesk would not take this request: ask in halves, until whoever is at fault stands alone, and stays so."""
-        half = len(poll.watches) // 2
-        if half:
-            self._halves.extend((poll.watches[:half], poll.watches[half:]))
-            return
-        for watch in poll.watches:
-            watch.alone = True
-            watch.absent_since = min(watch.absent_since, now)
-        self.put_back(poll.watches, now)
+    def refused(self, poll: Poll, now: float) -> Finding:
+        """Zendesk would not take this request."""
+        if not poll.alone:
+            part = poll.part or Part(poll.watches)
+            return self._found(self._bisection.refused(part, poll.watches, poll.taken_at, now), part, now)
+        (watch,) = poll.watches
+        if poll.endpoint is Endpoint.SHOW_MANY and self.grace_is_over(watch):
+            self._to_confirm.append(watch)
+        else:
+            self._unconfirmed(watch, now)
+        return Finding.AT_FAULT
+
+    def failed(self, poll: Poll, now: float) -> Finding:
+        """There is no usable reply."""
+        if not poll.alone:
+            part = poll.part or Part(poll.watches)
+            return self._found(self._bisection.failed(part, poll.watches, poll.taken_at, now), part, now)
+        self._unconfirmed(poll.watches[0], now)
+        return Finding.IN_DOUBT if self.in_doubt else Finding.AT_FAULT
+
+    def _found(self, finding: Finding, part: Part, now: float) -> Finding:
+        match finding:
+            case Finding.AT_FAULT:
+                part.watches[0].apart = Apart(now)
+                self.put_back(part.watches, now)
+            case Finding.IN_DOUBT:
+                part.due_at = self._worth_at(part.watches, now)
+        return finding
+
+    def _worth_at(self, watches: Sequence[Watch], now: float) -> float:
+        """When another look at these alone is worth a request. This one counts for the pace, or the loop would spin."""
+        waiting = Waiting()
+        waiting.add(watches, now, self._durations.value)
+        return waiting.due_at(now, self.terms.price_at(self._gap), self._limits(self._gap))
+
+    def _unconfirmed(self, watch: Watch, now: float) -> None:
+        """Whatever proof of its absence there was, the last word is missing: the grace time begins anew."""
+        if self.grace_is_over(watch):
+            watch.absent_since, watch.misses = watch.looked_at, 1
+        self.put_back((watch,), now)
+
+    def turned_away(self, poll: Poll, now: float) -> None:
+        """The account let nothing pass: the same again when it does."""
+        if poll.part is not None:
+            self._bisection.put_back(poll.part)
+        elif poll.confirms:
+            self._to_confirm.appendleft(poll.watches[0])
+        else:
+            self.put_back(poll.watches, now)
+
+    def dissolve(self, poll: Poll, now: float) -> None:
+        """The reply tells nothing of these jobs, nor why."""
+        self.put_back(poll.watches if poll.part is None else poll.part.watches, now)
 
     def put_back(self, watches: Sequence[Watch], now: float) -> None:
         """It counts as a look for the pace whatever came of it, or the loop would spin."""
-        shared = [watch for watch in watches if not (watch.alone or watch.ended)]
+        shared = [watch for watch in watches if not (watch.apart or watch.ended)]
         self._waiting.add(shared, now, self._durations.value)
         if len(shared) < len(watches):
             for watch in watches:
-                if watch.alone:
+                if watch.apart and not watch.ended:
                     watch.asked_at = now
-                    self._alone.append((now + ALONE_SECONDS, watch))
+                    self._quarantine.put(watch, now, self._grace_left(watch, now))
+
+    def _grace_left(self, watch: Watch, now: float) -> float:
+        """Seconds in which one that is absent has to be looked at again, for the time between to count."""
+        left = watch.absent_since + self._lost_after - now
+        return min(self._countable_seconds / LOOKS_PER_PART, left if left > 0.0 else NEVER)
 
 
-def _alive(watches: Iterable[Watch]) -> Iterator[Watch]:
-    return (watch for watch in watches if not watch.ended)
+def _unseen_since(watch: Watch) -> float:
+    return watch.unseen_since

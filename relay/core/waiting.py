@@ -111,7 +111,7 @@ class Waiting:
         if not watches:
             del self._lanes[key]
 
-    def due_at(self, earliest: float, price: float, limits: Limits) -> float:
+    def due_at(self, earliest: float, price: float, limits: Limits, ids_max: int = IDS_MAX) -> float:
         """From `earliest` on, when a request is worth the price or somebody is late; infinity if nobody waits.
 
         It may be a little too early where much of the delay grows in proportion to time: ask again then.
@@ -121,10 +121,10 @@ class Waiting:
         latest = min(lane.late_at(limits) for lane in self._lanes.values())
         if latest <= earliest:
             return earliest
-        crowded = self._size > IDS_MAX
-        if crowded and self._is_worth(price, earliest):
+        crowded = self._size > ids_max
+        if crowded and self._is_worth(price, earliest, ids_max):
             return earliest
-        dearest = self._dearest(earliest + LOOK_AHEAD_SECONDS) if crowded else self._everybody()
+        dearest = self._dearest(earliest + LOOK_AHEAD_SECONDS, ids_max) if crowded else self._everybody()
         moment = earliest
         for _ in range(SOLVER_STEPS_MAX):
             worth, slope, bend = _worth(dearest, moment)
@@ -137,9 +137,9 @@ class Waiting:
                 return latest
         return moment
 
-    def _is_worth(self, price: float, now: float) -> bool:
+    def _is_worth(self, price: float, now: float, ids_max: int) -> bool:
         """Whether one job of each lane is worth the price alone, which saves the closer look."""
-        heads = islice(self._lanes.values(), IDS_MAX)
+        heads = islice(self._lanes.values(), ids_max)
         return sum(accrued(now - lane.watches[0].asked_at, lane.expected) for lane in heads) >= price
 
     def _everybody(self) -> list[tuple[float, float]]:
@@ -147,11 +147,11 @@ class Waiting:
         lanes = self._lanes.values()
         return [(watch.asked_at, lane.expected) for lane in lanes for watch in lane.watches if not watch.ended]
 
-    def _dearest(self, now: float) -> list[tuple[float, float]]:
+    def _dearest(self, now: float, ids_max: int) -> list[tuple[float, float]]:
         """The same, of those that a request would hold then."""
         by_urgency = self._by_urgency(now, NOBODY_IS_LATE)
         alive = ((watch.asked_at, self._lanes[key].expected) for key, watch in by_urgency if not watch.ended)
-        return list(islice(alive, IDS_MAX))
+        return list(islice(alive, ids_max))
 
     def take_new(self, count: int) -> list[Watch]:
         """At most so many of those that were never looked at. They wait no more."""

@@ -11,20 +11,34 @@ from relay.core.rule import NO_FORECAST
 NOTHING_OWED: Mapping[str, Delivery] = MappingProxyType({})  # shared: most live jobs owe nothing
 
 
+class Apart:
+    """That a job is asked about alone, since Zendesk refuses requests that hold it beside others.
+
+    `since`; `looks`: how often it was asked about alone; `answered`: whether the last such look told anything of it.
+    """
+
+    __slots__ = ("answered", "looks", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.looks = 0
+        self.answered = False
+
+
 class Watch:
     """A job's committed row, and when it was looked at. The only thing in the core that changes in place.
 
     `asked_at`: when a request last held it, whatever came of it, or since when it waits for the first; `looked_at`:
     when a reply last told about it, if only that it is not there, -inf before the first. `absent_since`, `misses`:
-    since when there is no sign of it, and in how many complete replies it has been missing. `alone`: Zendesk refuses
-    shared requests that hold this id. `tracked_at`: as the row says, but monotonic; `queued_at`: when it was last known
-    to wait for its turn; `work_left`: as in the rule. `deliveries`: what is owed or was settled for the job's events so
-    far, by sink.
+    since when there is no sign of it, and in how many complete replies it has been missing. `apart`: None: it shares
+    requests with others. `tracked_at`: as the row says, but monotonic; `queued_at`: when it was last known to wait for
+    its turn; `work_left`: as in the rule. `deliveries`: what is owed or was settled for the job's events so far, by
+    sink.
     """
 
     __slots__ = (
         "absent_since",
-        "alone",
+        "apart",
         "asked_at",
         "deliveries",
         "ended",
@@ -46,5 +60,15 @@ class Watch:
         self.queued_at = math.inf
         self.work_left = NO_FORECAST
         self.misses = 0
-        self.alone = False
+        self.apart: Apart | None = None
         self.ended = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether the last reply that told about it held it."""
+        return self.looked_at > -math.inf and not self.misses
+
+    @property
+    def unseen_since(self) -> float:
+        """When a reply last told about it, or, before the first, when it was tracked."""
+        return max(self.looked_at, self.tracked_at)

@@ -6,7 +6,7 @@ Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ DETAIL_MAX = 200
 BUCKETS = ("zendesk-ratelimit-", "zendesk-rate-limit-")
 WHOLE_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?", re.ASCII)
 NESTING_MAX = 254  # orjson writes no deeper than that, but reads deeper
-RECORD_NOT_FOUND = frozenset({"recordnotfound", "notfound"})
+RECORD_NOT_FOUND = "RecordNotFound"
 
 
 class Endpoint(StrEnum):
@@ -86,11 +86,14 @@ class Reply:
     """A reply deciphered. `reason` None: complete and authenticated, so an id missing from `found` is absent.
 
     `found`: Zendesk's objects by id, only ids that were asked for; may hold some even where `reason` is INCOMPLETE.
+    `status`: None: there was no reply. `ids_max`: how many ids a request may hold, where that is why it was refused.
     """
 
     found: _Found = field(default_factory=lambda: _NOTHING)
     reason: Reason | None = None
     detail: str = ""
+    status: int | None = None
+    ids_max: int | None = None
     retry_after_seconds: float | None = None
     rate: RateHeaders = NO_RATE
 
@@ -102,12 +105,21 @@ def decipher(request: Request, response: Response | NoResponse, now: float) -> R
     rate, wait = rate_headers(response.headers), retry_after_seconds(response.headers, now)
     if response.status == 200:
         found, reason, detail = _decipher_body(request, response.body)
-        return Reply(found=found, reason=reason, detail=detail, rate=rate, retry_after_seconds=wait)
-    reason = refusal(response)
-    if response.status == 404 and request.endpoint is Endpoint.SHOW:
-        reason = Reason.NOT_FOUND  # in whatever words: it only confirms what complete replies of show_many said
-    detail = f"HTTP {response.status}: {_excerpt(response.body)}"
-    return Reply(reason=reason, detail=detail, rate=rate, retry_after_seconds=wait)
+        return Reply(found=found, reason=reason, detail=detail, status=200, rate=rate, retry_after_seconds=wait)
+    return Reply(
+        reason=refusal(response),
+        detail=f"HTTP {response.status}: {_excerpt(response.body)}",
+        status=response.status,
+        ids_max=_ids_max(response) if response.status == 400 else None,
+        rate=rate,
+        retry_after_seconds=wait,
+    )
+
+
+def hearsay(reply: Reply) -> Reply:
+    """The same from where the account is no longer: what it tells is so, but what it does not know proves nothing."""
+    proof = reply.reason in {None, Reason.NOT_FOUND} or reply.status == 404
+    return replace(reply, reason=Reason.INCOMPLETE, status=None) if proof else reply
 
 
 def refusal(response: Response) -> Reason:
@@ -118,7 +130,7 @@ def refusal(response: Response) -> Reason:
         case 403:
             return Reason.FORBIDDEN
         case 404:
-            # Only Zendesk's own JSON refuses a batch for its ids; a dead subdomain or a proxy answers 404 as text.
+            # Only Zendesk's own words speak of jobs; a dead subdomain, a proxy or another's web server has others.
             return Reason.NOT_FOUND if _is_record_not_found(response.body) else Reason.UNREADABLE
         case 400 | 413 | 414 | 422:
             return Reason.REFUSED
@@ -133,12 +145,22 @@ def refusal(response: Response) -> Reason:
 
 
 def _is_record_not_found(body: bytes) -> bool:
+    return _error(body).get("error") == RECORD_NOT_FOUND
+
+
+def _ids_max(response: Response) -> int | None:
+    """`{"error":"TooManyValues","description":"…","max_count":100}`"""
+    said = _error(response.body).get("max_count")
+    return said if type(said) is int and said > 0 else None
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    """Zendesk's usual error object; empty where it is none."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return False
-    error = answer.get("error") if isinstance(answer, dict) else None
-    return isinstance(error, str) and error.lower().replace(" ", "") in RECORD_NOT_FOUND
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _decipher_body(request: Request, body: bytes) -> tuple[_Found, Reason | None, str]:
@@ -184,8 +206,11 @@ def _match(request: Request, answer: dict[str, Any], listed: list[Any]) -> tuple
         return found, Reason.INCOMPLETE, f"it speaks of jobs that nobody asked for, such as {example}"
     if len(found) != len(listed) and not all(map(_is_status, listed)):
         return found, Reason.INCOMPLETE, "an entry without id or status"
-    if request.endpoint is Endpoint.SHOW_MANY and _is_page(answer, len(listed)):
-        return found, Reason.INCOMPLETE, "one page of several"
+    if request.endpoint is Endpoint.SHOW_MANY:
+        if _is_page(answer, len(listed)):
+            return found, Reason.INCOMPLETE, "one page of several"
+        if answer.get("error") or answer.get("errors"):
+            return found, Reason.INCOMPLETE, "an error beside the list"
     return found, None, ""
 
 
@@ -193,7 +218,7 @@ def _is_page(answer: dict[str, Any], entries: int) -> bool:
     """By the offset or the cursor kind of pagination, or by a `count` of other than what is here."""
     meta = answer.get("meta")
     more = answer.get("next_page") or (isinstance(meta, dict) and meta.get("has_more"))
-    return bool(more) or answer.get("count", entries) != entries
+    return bool(more) or answer.get("count") not in (None, entries)
 
 
 def _is_writable(entry: Any) -> bool:  # noqa: ANN401 - anything may stand in a reply

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 
 from relay.core.agenda import Agenda
-from relay.core.credentials import SIGNED_IN, Credentials
-from relay.core.schedule import Poll
+from relay.core.credentials import Credentials
+from relay.core.hearing import Health, hear
+from relay.core.poll import Poll
 from relay.core.watch import Watch
-from relay.core.zendesk import RETRY_AFTER_SECONDS_MAX, Endpoint, Reply, Request, decipher
+from relay.core.zendesk import RETRY_AFTER_SECONDS_MAX, Reply, Request, decipher, hearsay
 from relay.errors import Reason, Unavailable
 from relay.shard.intents import End, Note, Observe
 from relay.shard.ports import Account, Settings, Surroundings
@@ -203,37 +204,27 @@ class Poller:
         if outdated or (post.credentials and post.credentials.heard(request.access_token, reply.reason)):
             post.again.append(poll)
         else:
-            await self.apply(post, poll, reply)
+            await self.apply(post, poll, reply if post.account is account else hearsay(reply))
         await self._keep_wait(post, reply)
         self._set(post)
 
     async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:
         """Draw the consequences of a reply: for the jobs it speaks of, and for the account."""
         now = self._around.clock.monotonic()
-        unconfirmed = reply.reason is Reason.NOT_FOUND and poll.endpoint is Endpoint.SHOW and post.trouble is not None
-        if reply.reason in SIGNED_IN and not unconfirmed:
-            post.pacer.succeeded()
-            self._troubled(post, None, "")
-        match reply.reason:
-            case None | Reason.INCOMPLETE:
-                await self._looked(post, poll, reply, now)
-            case Reason.NOT_FOUND if unconfirmed:  # an account in trouble proves nothing
-                post.roster.put_back(poll.watches, now)
-            case Reason.NOT_FOUND if poll.endpoint is Endpoint.SHOW:
-                await self._absent(post, poll.watches[0], now)
-            case Reason.NOT_FOUND if len(poll.watches) == 1:
-                post.roster.missing(poll.watches[0], now)
-            case Reason.NOT_FOUND | Reason.REFUSED:
-                post.roster.refused(poll, now)
-            case _:
-                post.roster.put_back(poll.watches, now)
+        heard = hear(post.roster, poll, reply, now, in_trouble=post.trouble is not None)
+        match heard.health:
+            case Health.WELL:
+                post.pacer.succeeded()
+                self._troubled(post, None, "")
+            case Health.IN_TROUBLE:
                 self._stand_still(post, reply, now)
+        if reply.found:
+            await self._looked(post, [watch for watch in poll.watches if watch.job.id in reply.found], reply, now)
+        if heard.gone is not None:
+            await self._record(End(watches=(heard.gone,), too_old=False))
 
-    async def _looked(self, post: Post, poll: Poll, reply: Reply, now: float) -> None:
-        found, seen = reply.found, poll.watches
-        if len(found) < len(seen):
-            self._unseen(post, reply, [watch for watch in seen if watch.job.id not in found], now)
-            seen = tuple(watch for watch in seen if watch.job.id in found)
+    async def _looked(self, post: Post, seen: Sequence[Watch], reply: Reply, now: float) -> None:
+        found = reply.found
         # Compared as bytes: the usual case, nothing new, costs no more than that.
         changed = [
             (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status
@@ -244,21 +235,8 @@ class Poller:
         if changed:
             await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
 
-    @staticmethod
-    def _unseen(post: Post, reply: Reply, watches: Sequence[Watch], now: float) -> None:
-        """Only a complete reply tells that a job is not there."""
-        if reply.reason is not None:
-            post.roster.put_back(watches, now)
-            return
-        for watch in watches:
-            post.roster.missing(watch, now)
-
-    async def _absent(self, post: Post, watch: Watch, now: float) -> None:
-        if post.roster.confirmed_missing(watch, now):
-            await self._record(End(watches=(watch,), too_old=False))
-
     def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
-        assert reply.reason is not None  # noqa: S101 - `apply` deals with complete replies before
+        assert reply.reason is not None  # noqa: S101 - a complete reply is no trouble
         jitter = self._random.random()
         if reply.reason is Reason.RATE_LIMITED:
             post.pacer.rate_limited(reply.retry_after_seconds, now, jitter)

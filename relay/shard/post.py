@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from relay.core.credentials import Credentials
 from relay.core.pacing import Pacer
-from relay.core.schedule import Poll, Roster
+from relay.core.poll import Poll
+from relay.core.schedule import Roster
 from relay.core.watch import Watch
 from relay.errors import Reason
 from relay.shard.ports import Account
@@ -49,9 +50,9 @@ class Post:
         return self.roster.next_at(allowed_at, self.pacer.gap(now))
 
     def oldest(self) -> Watch | None:
-        """Of the jobs that wait, the one that was not asked about for longest."""
+        """Of the jobs that wait, the one of which nothing was heard for longest."""
         waiting = [self.roster.oldest(), *(poll.watches[0] for poll in self.again)]
-        return min((watch for watch in waiting if watch is not None), key=lambda watch: watch.asked_at, default=None)
+        return min((watch for watch in waiting if watch is not None), key=lambda each: each.unseen_since, default=None)
 
     def take(self, now: float) -> Poll | None:
         """The next poll, if one is worth sending now."""

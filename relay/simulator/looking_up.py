@@ -4,6 +4,7 @@ import orjson
 
 from relay.simulator.account import Account
 from relay.simulator.answer import Answer, error_answer, json_answer, page_answer
+from relay.simulator.denials import no_access
 from relay.simulator.plan import Plan
 from relay.simulator.rendering import Renderer
 from relay.simulator.visit import Visit
@@ -30,9 +31,9 @@ def _refusal(visit: Visit, found: list[Plan], *, complete: bool) -> Answer | Non
     if visit.request.target_bytes > look_ups.target_bytes_max:
         return page_answer(414)
     if len(visit.routed.ids) > look_ups.ids_max:
-        return too_many_values("ids", look_ups.ids_max)
+        return too_many_values("ids", look_ups.ids_max) if look_ups.ids_max_told else error_answer(400, "BadRequest")
     if any(plan.poisonous for plan in found):
-        return error_answer(422, "RecordInvalid", "Record validation errors")
+        return poisoned(look_ups.poison_status)
     return not_found() if look_ups.refuse_unknown and not complete else None
 
 
@@ -51,6 +52,8 @@ def show(visit: Visit, renderer: Renderer) -> Answer:
     plan = _find(visit, visit.routed.ids[0], then)
     if plan is None:
         return not_found()
+    if plan.poisonous and visit.scenario.look_ups.unspeakable:
+        return poisoned(visit.scenario.look_ups.poison_status)
     status = renderer.status(plan, then, visit.api_url)
     return json_answer(200, status if visit.scenario.look_ups.bare else {"job_status": status})
 
@@ -68,6 +71,17 @@ def _flickers(account: Account, share: float) -> bool:
 
 def not_found() -> Answer:
     return error_answer(404, "RecordNotFound", "Not found")
+
+
+def poisoned(status: int) -> Answer:
+    """As the application says no, as a right that is missing, or as the page of whatever broke."""
+    match status:
+        case 400 | 422:
+            return error_answer(status, "RecordInvalid", "Record validation errors")
+        case 403:
+            return no_access()
+        case _:
+            return page_answer(status)
 
 
 def too_many_values(name: str, most: int) -> Answer:

@@ -52,9 +52,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUps:
-    """How show_many (and show) deal with what they are asked. `ids_max`: more are refused with 400; a target longer
-    than `target_bytes_max` with 414. `poison`: share of jobs that no show_many may name. `foreign`: share of replies
-    that also hold a job nobody asked for. `bare`: show answers with the object itself, as one document has it.
+    """How show_many (and show) deal with what they are asked. `ids_max`: more are refused with 400, which says how many
+    are taken where it is `ids_max_told`; a target longer than `target_bytes_max` with 414. `poison`: share of jobs that
+    no show_many may name, or it answers `poison_status`; `unspeakable`: nor may show. `foreign`: share of replies that
+    also hold a job nobody asked for. `bare`: show answers with the object itself, as one document has it.
     """
 
     refuse_unknown: bool = False
@@ -62,8 +63,11 @@ class LookUps:
     shuffle: bool = True
     count: bool = False
     ids_max: int = 100
+    ids_max_told: bool = True
     target_bytes_max: int = 8_192
     poison: float = 0.0
+    poison_status: int = 422
+    unspeakable: bool = False
     foreign: float = 0.0
     bare: bool = False
 

@@ -119,9 +119,24 @@ _LOOK_UPS = {
     "in-order": Scenario(about="show_many answers in the order asked for", look_ups=LookUps(shuffle=False)),
     "counted": Scenario(about="show_many has a count beside its statuses", look_ups=LookUps(count=True)),
     "small-batches": Scenario(about="show_many takes 10 ids at most", look_ups=LookUps(ids_max=10)),
+    "small-batches-mute": Scenario(
+        about="show_many takes 10 ids at most and does not say so", look_ups=LookUps(ids_max=10, ids_max_told=False)
+    ),
     "short-urls": Scenario(about="urls over 600 bytes answer 414", look_ups=LookUps(target_bytes_max=600)),
     "poison": Scenario(
         about="every twelfth job gets each show_many refused that names it", look_ups=LookUps(poison=0.08)
+    ),
+    "poison-500": Scenario(
+        about="every twelfth job breaks each show_many that names it: 500",
+        look_ups=LookUps(poison=0.08, poison_status=500),
+    ),
+    "poison-403": Scenario(
+        about="every twelfth job gets each show_many that names it a 403",
+        look_ups=LookUps(poison=0.08, poison_status=403),
+    ),
+    "unspeakable": Scenario(
+        about="every twelfth job breaks whatever names it, show included: 500",
+        look_ups=LookUps(poison=0.08, poison_status=500, unspeakable=True),
     ),
     "foreign": Scenario(about="replies hold jobs that nobody asked for", look_ups=LookUps(foreign=0.3)),
     "bare-object": Scenario(about="show answers with the bare object", look_ups=LookUps(bare=True)),

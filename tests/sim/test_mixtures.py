@@ -138,6 +138,29 @@ def test_a_seed_reproduces_a_run() -> None:
         assert first.receivers["all"].taken == second.receivers["all"].taken
 
 
-@pytest.mark.parametrize("seed", [*range(10), 25, 98])  # 25, 98: requests that were allowed before they were due
+@pytest.mark.parametrize("seed", range(12))
 def test_a_mixture_of_scenarios_with_more_jobs_than_one_request_holds(seed: int) -> None:
     play(mixture(seed), seed=seed, most=150)
+
+
+@pytest.mark.parametrize(
+    ("names", "seed"),
+    [
+        (["repeating", "stuck", "bare-ids", "forbidden-scope", "fast"], 25),
+        (["last-hundred", "slow", "forgetful", "old-dates", "demo", "delayed"], 98),
+    ],
+)
+def test_a_request_that_is_allowed_before_it_is_due_is_waited_for(names: Sequence[str], seed: int) -> None:
+    """Mixtures that made the poll loop spin."""
+    play(names, seed=seed, most=150)
+
+
+REFUSING = ("poison", "poison-500", "poison-403", "unspeakable", "unknown-404", "small-batches-mute", "short-urls")
+
+
+@pytest.mark.parametrize("seed", range(14))
+def test_whatever_refuses_requests_in_any_circumstances(seed: int) -> None:
+    """Two reasons to refuse a request, and one or two scenarios of another kind."""
+    random = Random(f"refusing {seed}")
+    names = [*random.sample(REFUSING, 2), *random.sample(sorted(SCENARIOS.keys() - REFUSING), random.randint(1, 2))]
+    play(names, seed=seed, most=30)

@@ -19,6 +19,7 @@ from relay.core.zendesk import (
     Request,
     Response,
     decipher,
+    hearsay,
     rate_headers,
     retry_after_seconds,
 )
@@ -53,7 +54,7 @@ class TestComplete:
     def test_what_is_asked_for_is_found_by_id(self):
         statuses = [status("V3-1"), status("V3-2", "completed"), status("V3-3", "queued")]
         reply = reply_to(MANY, {"job_statuses": statuses})
-        assert reply == Reply(found={one["id"]: one for one in statuses})
+        assert reply == Reply(found={one["id"]: one for one in statuses}, status=200)
 
     @given(st.permutations(ASKED))
     def test_the_order_of_the_reply_means_nothing(self, order):
@@ -70,7 +71,10 @@ class TestComplete:
         assert (reply.reason, list(reply.found)) == (None, ["V3-2"])
 
     def test_an_empty_list_is_an_answer(self):
-        assert reply_to(MANY, {"job_statuses": []}) == Reply()
+        assert reply_to(MANY, {"job_statuses": []}) == Reply(status=200)
+
+    def test_a_count_that_is_not_told_says_nothing(self):
+        assert reply_to(MANY, {"job_statuses": [status("V3-1")], "count": None}).reason is None
 
     def test_the_object_is_handed_on_as_it_is(self):
         """Unknown words, mistyped and unknown fields included."""
@@ -79,7 +83,7 @@ class TestComplete:
 
     @pytest.mark.parametrize("body", [{"job_status": status("V3-1")}, status("V3-1")], ids=["wrapped", "bare"])
     def test_one_job_comes_wrapped_or_bare(self, body):
-        assert reply_to(ONE, body) == Reply(found={"V3-1": status("V3-1")})
+        assert reply_to(ONE, body) == Reply(found={"V3-1": status("V3-1")}, status=200)
 
     def test_one_job_may_have_a_count_of_its_own(self):
         assert reply_to(ONE, status("V3-1", count=9)).reason is None
@@ -91,6 +95,8 @@ NOT_COMPLETE = {
     "more than is here": {"job_statuses": [status("V3-1")], "count": 3},
     "less than is here": {"job_statuses": [status("V3-1"), status("V3-2")], "count": 1},
     "a count that is none": {"job_statuses": [status("V3-1")], "count": {"total": 1}},
+    "an error beside it": {"job_statuses": [status("V3-1")], "error": "DatabaseError"},
+    "errors beside it": {"job_statuses": [status("V3-1")], "errors": [{"code": "Timeout"}]},
     "a next page": {"job_statuses": [status("V3-1")], "next_page": "https://acme.test/?page=2"},
     "a next cursor": {"job_statuses": [status("V3-1")], "meta": {"has_more": True}},
     "no id": {"job_statuses": [status("V3-1"), {"status": "working"}]},
@@ -204,10 +210,10 @@ class TestRefusal:
         assert (reply.reason, reply.found) == (reason, {})
         assert reply.detail.startswith(f"HTTP {code}: ")
 
-    @pytest.mark.parametrize("body", [NO_RECORD, b'{"error":"Not Found"}', b'{"error":"NotFound"}'])
-    def test_only_zendesks_own_json_says_that_a_record_is_missing(self, body):
-        assert reply_to(ONE, body, 404).reason is Reason.NOT_FOUND
+    def test_only_zendesks_own_words_say_that_a_record_is_missing(self):
+        assert reply_to(MANY, NO_RECORD, 404).reason is reply_to(ONE, NO_RECORD, 404).reason is Reason.NOT_FOUND
 
+    @pytest.mark.parametrize("asked", [MANY, ONE])
     @pytest.mark.parametrize(
         "body",
         [
@@ -217,20 +223,33 @@ class TestRefusal:
             b'{"error":"InvalidEndpoint","description":"Not found"}',
             b'{"error":{"title":"No help desk at nowhere.zendesk.com","message":"Not found"}}',
             b'{"error":"AccountNotFound"}',
+            b'{"error":"Not Found"}',
+            b'{"status":404,"error":"Not Found"}',
             b'["RecordNotFound"]',
             b'{"error":null}',
+            b'{"error":["RecordNotFound"]}',
             b"{}",
             b"",
         ],
     )
-    def test_any_other_404_is_no_absence(self, body):
-        """It comes from a dead subdomain or a proxy, and must not lose a job."""
-        assert reply_to(MANY, body, 404).reason is Reason.UNREADABLE
+    def test_any_other_404_is_no_absence(self, asked, body):
+        """It comes from a dead subdomain, a proxy or another's web server, and must not lose a job."""
+        reply = reply_to(asked, body, 404)
+        assert (reply.reason, reply.status) == (Reason.UNREADABLE, 404)
 
-    @pytest.mark.parametrize("body", [b"404: Not Found", b'{"error":{"title":"Not found"}}', b""])
-    def test_any_404_of_the_single_endpoint_confirms_what_show_many_said(self, body):
-        """In whatever words; whether the account is well enough to be believed is for the poll loop."""
-        assert reply_to(ONE, body, 404).reason is Reason.NOT_FOUND
+    @pytest.mark.parametrize(
+        ("code", "body", "ids_max"),
+        [
+            (400, b'{"error":"TooManyValues","description":"accepts up to 40","max_count":40}', 40),
+            (400, b'{"error":"TooManyValues","description":"Too many values"}', None),
+            (422, b'{"error":"RecordInvalid","max_count":40}', None),
+            *((400, b'{"max_count":%s}' % value, None) for value in (b"0", b"-3", b"true", b'"40"', b"4.5", b"null")),
+            (400, b"Bad Request", None),
+        ],
+    )
+    def test_how_many_ids_are_taken_is_told_by_a_400_only(self, code, body, ids_max):
+        reply = reply_to(MANY, body, code)
+        assert (reply.reason, reply.ids_max) == (Reason.REFUSED, ids_max)
 
     def test_no_answer_at_all_keeps_its_reason(self):
         reply = decipher(MANY, NoResponse(reason=Reason.TIMEOUT, detail="30 s"), NOW)
@@ -240,6 +259,24 @@ class TestRefusal:
         detail = reply_to(MANY, b"  much\n\n talk " * 10_000, 500).detail
         assert len(detail) < 250
         assert detail.startswith("HTTP 500: much talk much")
+
+
+class TestHearsay:
+    """A reply from where the account was before it was configured anew."""
+
+    def test_what_it_tells_is_so_and_what_it_does_not_know_proves_nothing(self):
+        told = hearsay(reply_to(MANY, {"job_statuses": [status("V3-1")]}))
+        assert (told.reason, list(told.found)) == (Reason.INCOMPLETE, ["V3-1"])
+
+    @pytest.mark.parametrize("body", [NO_RECORD, b"No help desk at old.zendesk.com"])
+    def test_a_404_proves_nothing_in_whatever_words(self, body):
+        reply = hearsay(reply_to(ONE, body, 404))
+        assert (reply.reason, reply.status, reply.found) == (Reason.INCOMPLETE, None, {})
+
+    @pytest.mark.parametrize("code", [401, 422, 429, 503])
+    def test_whatever_proves_no_absence_stays_as_it_is(self, code):
+        reply = reply_to(MANY, b"", code)
+        assert hearsay(reply) is reply
 
 
 class TestRateHeaders:

@@ -1,4 +1,4 @@
-"""What relay knows of one background job: its states in one table, the value itself, and its form in a ledger row.
+"""What relay knows of one background job: its states in one table, and the value itself. Its row: `job_row`.
 
 Times are seconds since the epoch (float, the service's wall clock) throughout the core.
 """
@@ -6,17 +6,12 @@ Times are seconds since the epoch (float, the service's wall clock) throughout t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from relay.core.value import value
-from relay.errors import Reason, Undecipherable
+from relay.errors import Reason
 
-ROW_VERSION = 2  # 2: events have a position, jobs have callbacks
-AS_IN_ROW = True  # stands in a row's events and callbacks for what the row itself holds, as it mostly does
 EMPTY_METADATA = b"{}"
 
 
@@ -196,136 +191,3 @@ def trim(encoded: bytes) -> bytes:
     What orjson returns sits in the buffer that it was written to, and holds on to kilobytes of the heap.
     """
     return b"%b" % encoded
-
-
-def _json(value: bytes | None) -> orjson.Fragment | None:
-    return None if value is None else orjson.Fragment(value)
-
-
-def encode(job: Job) -> bytes:
-    """The job as a ledger row's value: compact JSON with the version `v`; keys at their default are left out."""
-    row: dict[str, Any] = {"v": ROW_VERSION, "account": job.account, "id": job.id, "tracked_at": job.tracked_at}
-    if job.state != PENDING:
-        row["state"] = job.state
-    if job.sequence:
-        row["sequence"] = job.sequence
-    if job.metadata != EMPTY_METADATA:
-        row["metadata"] = _json(job.metadata)
-    if job.job_status is not None:
-        row["job_status"] = _json(job.job_status)
-    if job.results_truncated:
-        row["results_truncated"] = True
-    if job.items != NO_ITEMS:
-        row["items"] = [job.items.total, job.items.succeeded, job.items.failed]
-    for name in ("traceparent", "outcome", "seen_at", "queued_at", "detected_at", "completed_at"):
-        value = getattr(job, name)
-        if value is not None:
-            row[name] = value
-    row |= _encode_lists(job)
-    return orjson.dumps(row)
-
-
-def _encode_lists(job: Job) -> dict[str, Any]:
-    lists: dict[str, Any] = {}
-    if job.events:
-        lists["events"] = [_encode_event(event, job) for event in job.events]
-    if job.callbacks:
-        lists["callbacks"] = [[callback.url, _encode_metadata(callback.metadata, job)] for callback in job.callbacks]
-    return lists
-
-
-def _encode_event(event: Event, job: Job) -> list[Any]:
-    return [
-        event.type,
-        event.sequence,
-        event.detected_at,
-        event.previous_status,
-        _encode_metadata(event.metadata, job),
-        AS_IN_ROW if event.job_status is not None and event.job_status == job.job_status else _json(event.job_status),
-        event.reason,
-        event.position,
-    ]
-
-
-def _encode_metadata(metadata: bytes, job: Job) -> orjson.Fragment | bool | None:
-    return AS_IN_ROW if metadata == job.metadata else _json(metadata)
-
-
-def decode(row: bytes) -> Job:
-    """The job of a row that `encode` wrote.
-
-    Raises Undecipherable: not such a row, or one written by a newer version of relay.
-    """
-    try:
-        fields: dict[str, Any] = orjson.loads(row)
-        version = fields.pop("v")
-        if version > ROW_VERSION:
-            raise Undecipherable(  # noqa: TRY301 - it belongs here
-                f"a job row of version {version}, newer than {ROW_VERSION}: upgrade relay"
-            )
-        metadata = trim(orjson.dumps(fields["metadata"])) if "metadata" in fields else EMPTY_METADATA
-        job_status = trim(orjson.dumps(fields["job_status"])) if "job_status" in fields else None
-        fields["account"] = _shared(fields["account"])
-        fields["metadata"], fields["job_status"] = metadata, job_status
-        if "state" in fields:
-            fields["state"] = _shared(fields["state"])
-        if "items" in fields:
-            fields["items"] = _items(*fields["items"])
-        if "outcome" in fields:
-            fields["outcome"] = Outcome(fields["outcome"])
-        if "events" in fields:
-            fields["events"] = tuple(_decode_event(metadata, job_status, *event) for event in fields["events"])
-        if "callbacks" in fields:
-            fields["callbacks"] = tuple(_decode_callback(metadata, *callback) for callback in fields["callbacks"])
-        return Job(**fields)
-    except Undecipherable:
-        raise
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Undecipherable(f"not a job row: {error}") from error
-
-
-@lru_cache(maxsize=65_536)
-def _shared(word: str) -> str:
-    """One object for a word that stands in very many rows."""
-    return word
-
-
-@lru_cache(maxsize=1_024)
-def _items(total: int | None, succeeded: int | None, failed: int | None) -> Items:
-    return Items(total=total, succeeded=succeeded, failed=failed)
-
-
-def _decode_event(  # noqa: PLR0913, PLR0917 - what the row holds anyway, and the columns of `_encode_event`
-    row_metadata: bytes,
-    row_job_status: bytes | None,
-    kind: str,
-    sequence: int,
-    detected_at: float,
-    previous_status: str | None,
-    metadata: Any,  # noqa: ANN401 - JSON
-    job_status: Any,  # noqa: ANN401 - JSON
-    reason: str | None,
-    position: int = 0,  # rows of version 1 have none
-) -> Event:
-    if job_status is AS_IN_ROW:
-        encoded = row_job_status
-    else:
-        encoded = None if job_status is None else trim(orjson.dumps(job_status))
-    return Event(
-        type=EventType(kind),
-        sequence=sequence,
-        detected_at=detected_at,
-        previous_status=None if previous_status is None else _shared(previous_status),
-        metadata=_decode_metadata(row_metadata, metadata),
-        job_status=encoded,
-        reason=None if reason is None else Reason(reason),
-        position=position,
-    )
-
-
-def _decode_callback(row_metadata: bytes, url: str, metadata: Any) -> Callback:  # noqa: ANN401 - JSON
-    return Callback(url=url, metadata=_decode_metadata(row_metadata, metadata))
-
-
-def _decode_metadata(row_metadata: bytes, metadata: Any) -> bytes:  # noqa: ANN401 - JSON
-    return row_metadata if metadata is AS_IN_ROW else trim(orjson.dumps(metadata))

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import DELETED, Event, Job, JobKey, encode
+from relay.core.job import DELETED, Event, Job, JobKey
+from relay.core.job_row import encode
 from relay.errors import Undecipherable
 
 DELIVERY_VERSION = 1

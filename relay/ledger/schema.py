@@ -2,7 +2,7 @@
 
 `jobs` is appended to in the order of recording (`seq`), which keeps the pages that a commit touches few; only the index
 `jobs_by_key` is written at random places. `ended_at` (rows.ended_at) serves both the live jobs, where it is NULL, and
-retention. Values are JSON (core.job.encode, rows.encode_delivery); the other columns are there to be searched.
+retention. Values are JSON (core.job_row.encode, rows.encode_delivery); the other columns are there to be searched.
 """
 
 import sqlite3

@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from relay.core.delivery import Delivery
-from relay.core.job import Job, decode
+from relay.core.job import Job
+from relay.core.job_row import decode
 from relay.errors import LedgerUnusable, Undecipherable
 from relay.ledger.rows import decode_delivery
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import orjson
 
-from relay.core.job import Job, encode
+from relay.core.job import Job
+from relay.core.job_row import encode
 from relay.core.record import Batch
 from relay.ledger.sqlite import SqliteLedger
 

@@ -21,7 +21,8 @@ from relay.core.events import (
     trial,
     types_named,
 )
-from relay.core.job import Event, EventType, Items, Job, Outcome, TrackRequest, decode, encode
+from relay.core.job import Event, EventType, Items, Job, Outcome, TrackRequest
+from relay.core.job_row import decode, encode
 from relay.core.observe import Rules, expire, give_up, observe, track
 from relay.errors import Reason
 

@@ -1,11 +1,14 @@
 """A job survives its row, and bytes that are no row are refused."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.job import ROW_VERSION, Callback, Event, EventType, Items, Job, Outcome, decode, encode
+from relay.core.job import EMPTY_METADATA, Callback, Event, EventType, Items, Job, Outcome
+from relay.core.job_row import ROW_VERSION, decode, encode
 from relay.errors import Reason, Undecipherable
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -114,6 +117,73 @@ def test_a_row_with_a_broken_part_is_refused(change):
         decode(orjson.dumps(row | change))
 
 
-def test_a_row_of_a_newer_relay_says_so():
+@pytest.mark.parametrize("more", [{}, {"new": 1}])
+def test_a_row_of_a_newer_relay_says_so(more):
     with pytest.raises(Undecipherable, match="upgrade relay"):
-        decode(orjson.dumps({"v": ROW_VERSION + 1, "account": "a", "id": "1", "tracked_at": 1.0}))
+        decode(orjson.dumps({"v": ROW_VERSION + 1, "account": "a", "id": "1", "tracked_at": 1.0} | more))
+
+
+def test_a_row_of_version_1_is_read():
+    """Its events have no position."""
+    row = (
+        b'{"v":1,"account":"acme","id":"1","tracked_at":5.0,"state":"completed","sequence":2,"metadata":{"a":[1, 2]},'
+        b'"job_status":{"id":"1"},"outcome":"succeeded","items":[2,2,0],"seen_at":6.0,"detected_at":9.0,'
+        b'"events":[["zendesk.job.started",1,6.0,null,true,{"id":"0"},null],'
+        b'["zendesk.job.completed",2,9.0,"working",{},null,"job_failed"]]}'
+    )
+    assert decode(row) == Job(
+        account="acme",
+        id="1",
+        tracked_at=5.0,
+        state="completed",
+        sequence=2,
+        metadata=b'{"a":[1, 2]}',
+        job_status=b'{"id":"1"}',
+        outcome=Outcome.SUCCEEDED,
+        items=Items(total=2, succeeded=2, failed=0),
+        seen_at=6.0,
+        detected_at=9.0,
+        events=(
+            Event(
+                type=EventType.STARTED,
+                sequence=1,
+                detected_at=6.0,
+                previous_status=None,
+                metadata=b'{"a":[1, 2]}',
+                job_status=b'{"id":"0"}',
+            ),
+            Event(
+                type=EventType.COMPLETED,
+                sequence=2,
+                detected_at=9.0,
+                previous_status="working",
+                metadata=b"{}",
+                reason=Reason.JOB_FAILED,
+            ),
+        ),
+    )
+
+
+def test_a_job_in_its_first_state_takes_little_room():
+    """Very many rows are of jobs that were not seen yet."""
+    row = encode(Job(account="a", id="1", tracked_at=1.5))
+    assert row == b'{"v":2,"account":"a","id":"1","tracked_at":1.5}'
+    assert decode(row).metadata is EMPTY_METADATA
+
+
+def test_what_is_nested_as_deeply_as_relay_takes_is_read():
+    """orjson, which all metadata and statuses have passed, writes no deeper."""
+    deep: list[object] = []
+    for _ in range(252):
+        deep = [deep]
+    metadata = orjson.dumps({"deep": deep})
+    with pytest.raises(orjson.JSONEncodeError):
+        orjson.dumps({"deep": [[deep]]})
+    job = Job(account="a", id="1", tracked_at=1.0, metadata=metadata, job_status=metadata)
+    assert decode(encode(job)) == job
+
+
+@pytest.mark.parametrize("name", ["account", "id", "traceparent"])
+def test_half_a_surrogate_is_refused(name):
+    with pytest.raises(ValueError):
+        encode(replace(Job(account="a", id="1", tracked_at=1.0), **{name: "\ud800"}))

@@ -36,10 +36,12 @@ class Claims:
         self._underway: dict[Incarnation, dict[str, Underway]] = {}
         self._counts: Counter[str] = Counter()
 
-    def take(self, rows: Iterable[tuple[Delivery, Job]]) -> list[Underway]:
-        """Claim what is still free of these."""
-        taken = []
+    def take(self, rows: Iterable[tuple[Delivery, Job]], limit: int) -> list[Underway]:
+        """Claim the first of these that are still free, at most `limit`."""
+        taken: list[Underway] = []
         for delivery, job in rows:
+            if len(taken) == limit:
+                break
             by_sink = self._underway.setdefault(incarnation_of(job), {})
             if delivery.sink not in by_sink:
                 by_sink[delivery.sink] = Underway(delivery=delivery, job=job)

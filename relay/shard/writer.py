@@ -101,7 +101,7 @@ class Writer:
         """
 
         async def call() -> list[Underway]:
-            return self._claims.take(await read(limit + self._claims.count(endpoint)))
+            return self._claims.take(await read(limit + self._claims.count(endpoint)), limit)
 
         return await self.between(call)
 

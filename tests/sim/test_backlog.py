@@ -1,0 +1,59 @@
+"""Deliveries that wait in the ledger, in virtual time: all of them come, whatever endpoints do meanwhile."""
+
+import asyncio
+
+import pytest
+from sim.virtual import run
+from sim.world import World
+
+from relay.core.delivery import Attempt, Subscription, owe
+from relay.core.job import Job
+from relay.core.observe import Rules, observe, record
+from relay.core.record import Batch
+
+
+def ended_job(number, now):
+    job = Job(account="acme", id=f"V3-{number:05}", tracked_at=now - 60.0)
+    return record(observe(job, {"id": job.id, "status": "completed"}, now, Rules()), number + 1)
+
+
+async def world_owing(count, **sinks):
+    """A world whose ledger owes the ends of so many jobs to each of these sinks."""
+    world = World()
+    world.receivers = sinks
+    world.subscriptions = [Subscription(sink=name) for name in sinks]
+    now = world.clock.now()
+    jobs = [ended_job(number, now) for number in range(count)]
+    rows = [owe(job, None, each, now) for job in jobs for each in world.subscriptions]
+    await world.ledger.commit(Batch(jobs=jobs, events=[(job, job.events[-1]) for job in jobs], deliveries=rows))
+    return world
+
+
+class Slow:
+    """Takes what it is sent after so many seconds each; `taken`: ids of the jobs."""
+
+    def __init__(self, *seconds):
+        self._seconds = seconds
+        self.taken = []
+
+    async def send(self, event):
+        await asyncio.sleep(self._seconds[len(self.taken) % len(self._seconds)])
+        self.taken.append(event.subject)
+        return Attempt()
+
+    async def close(self): ...
+
+
+@pytest.mark.parametrize("seconds", [(0.0,), (0.001,), (0.02,), (0.001, 0.02, 0.3)])
+def test_a_backlog_is_delivered_to_the_end_without_a_pause(seconds):
+    """Whether attempts end before, while or after the next page is read."""
+
+    async def main():
+        count, sink = 2_000, Slow(*seconds)
+        world = await world_owing(count, orders=sink)
+        async with world.relay():
+            await asyncio.sleep(60.0)
+            assert len(sink.taken) == count
+            assert len(set(sink.taken)) == count
+
+    run(main())

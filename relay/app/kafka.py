@@ -1,15 +1,26 @@
 """From the section `kafka`, and those who need it, to the parts of the service."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from relay.config import Config
 from relay.config.kafka import Kafka
 from relay.config.sinks import KafkaSink as KafkaSection
 from relay.core.delivery import Schedule, Subscription
 from relay.errors import ConfigError
+from relay.intake import Observer
+from relay.intake.access import Access
+from relay.intake.dead_letters import DeadLetters
+from relay.intake.kafka import KafkaIntake as Intake
+from relay.intake.kafka import Surroundings
+from relay.intake.offsets import Offsets
+from relay.intake.taking import Taking, Tracker
 from relay.kafka.connection import Connection, quiet_library
 from relay.kafka.failures import TlsFileError
 from relay.kafka.publisher import Publisher
 from relay.kafka.reachability import Log
+from relay.kafka.source import Source
 from relay.shard.ports import Subscriber
 from relay.sinks.kafka import KafkaSink
 
@@ -17,6 +28,16 @@ CONCURRENCY = 256  # what is published at once shares requests
 RETRY_SECONDS = (0.0, 1.0, 5.0, 30.0, 60.0, 120.0, 300.0, *[600.0] * 453)
 """For 75.6 hours, as long as webhooks. What fails here waits for a person who sets topic or permissions right, and goes
 on soon after. A broker that is away costs no attempt; see `sinks.kafka`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What an intake works with."""
+
+    jobs: Tracker
+    access: Access
+    observer: Observer
+    around: Surroundings
 
 
 def connection(section: Kafka) -> Connection:
@@ -61,4 +82,19 @@ def subscriber(section: KafkaSection, subscription: Subscription, publisher: Pub
         sink=KafkaSink(publisher, topic=section.topic, in_binary=section.mode == "binary"),
         schedule=Schedule(retry_seconds=RETRY_SECONDS),
         concurrency=CONCURRENCY,
+    )
+
+
+def intake(config: Config, publisher: Publisher | None, desk: Desk, marks: Mapping[str, bytes]) -> Intake | None:
+    """What reads jobs from a topic; None: nothing does. `marks`: all that the ledger has. Raises ConfigError."""
+    section = config.intake.kafka
+    if section is None or config.kafka is None or publisher is None:
+        return None
+    log = desk.around.log
+    dead_letters = DeadLetters(publisher.publish, topic=section.dead_letter_topic, source=section.topic)
+    return Intake(
+        source=Source(connection(config.kafka), topic=section.topic, group=section.group, log=log),
+        offsets=Offsets(section.topic, marks),
+        taking=Taking(jobs=desk.jobs, rules=desk.access, dead_letters=dead_letters, observer=desk.observer, log=log),
+        around=desk.around,
     )

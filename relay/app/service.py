@@ -25,6 +25,8 @@ from relay.intake.delivery_calls import DeliveryCalls
 from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, operations, runner
+from relay.intake.kafka import KafkaIntake
+from relay.intake.kafka import Surroundings as IntakeSurroundings
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
 from relay.kafka.publisher import Publisher
@@ -115,9 +117,14 @@ async def running(
         address = await _listen(stack, config.server, app, probes, gate.bounds)
         live_jobs = await shard.load()
         health.loaded = True
-        failure = asyncio.create_task(_loops(shard, metrics, clock))
+        around = IntakeSurroundings(monotonic=clock.monotonic, beat=health.beat, log=log)
+        desk = kafka.Desk(jobs=shard, access=access, observer=metrics, around=around)
+        intake = kafka.intake(config, publisher, desk, await ledger.marks())
+        failure = asyncio.create_task(_loops(shard, intake, metrics, clock))
         stack.push_async_callback(_end, failure)
         stack.push_async_callback(shard.drain)
+        if intake is not None:
+            stack.push_async_callback(intake.stop)
         log.info("service.started", listen=f"http://{address[0]}:{address[1]}", jobs=live_jobs, sinks=sinks)
         try:
             yield Service(
@@ -175,11 +182,14 @@ async def _serve(
     return bound
 
 
-async def _loops(shard: Shard, metrics: Metrics, clock: SystemClock) -> None:
-    """All that runs until the end; ends when the shard has been drained."""
+async def _loops(shard: Shard, intake: KafkaIntake | None, metrics: Metrics, clock: SystemClock) -> None:
+    """All that runs until the end; ends when the intake has been stopped and the shard drained."""
     lag = asyncio.create_task(_measure_lag(metrics, clock))
     try:
-        await shard.run()
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(shard.run())
+            if intake is not None:
+                loops.create_task(intake.run())
     finally:
         lag.cancel()
 

@@ -100,4 +100,3 @@ class Config(Section):
     def _later(self) -> Iterator[tuple[str, bool]]:
         """What later versions serve, and whether it is asked for."""
         yield "ledger.kind", isinstance(self.ledger, KafkaLedger)
-        yield "intake.kafka", self.intake.kafka is not None

@@ -1,5 +1,6 @@
 """Which account a submitted job belongs to."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from relay.intake.problems import Code, Refused
 
 DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
 NAMES_SHOWN_MAX = 10
+ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as the configuration has them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,30 @@ class Directory:
             raise Refused(Code.UNKNOWN_ACCOUNT, "", self._known(caller))
         return self._ordered[0]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def resolve_record(self, key: bytes | None, account: str | None, url: str | None) -> str:
+        """The account that is named, else the one whose host the url has, else the record's key, else the only one.
+
+        A name that is not configured is one all the same: another replica may know it, or this one soon.
+        Raises Refused: `invalid_field` or `account_required`.
+        """
+        if account is not None:
+            if ACCOUNT_NAME.fullmatch(account):
+                return account
+            raise Refused(Code.INVALID_FIELD, "/account", f"no account can be named {account[:64]!r}")
+        named = _name_in(key)
+        candidates = () if url is None else self._by_authority.get(authority(_origin(url)), ())
+        if len(candidates) == 1:
+            return candidates[0]
+        if named is not None and (not candidates or named in candidates):
+            return named
+        if not candidates and len(self._ordered) == 1:
+            return self._ordered[0]
+        known = f"known are: {_shown(candidates or self._ordered)}"
+        raise Refused(Code.ACCOUNT_REQUIRED, "", f"name the account, in the value or as the record's key; {known}")
+
     def _by_host(self, caller: Caller, candidates: tuple[str, ...]) -> str:
         seen = [name for name in candidates if caller.sees(name)]
         if not seen:
@@ -88,6 +114,12 @@ class Directory:
     def _known(self, caller: Caller) -> str:
         names = self.visible(caller)
         return f"known are: {_shown(names)}" if names else "none is known"
+
+
+def _name_in(key: bytes | None) -> str | None:
+    """The account that a record's key names, if it is a name at all."""
+    name = (key or b"").decode("ascii", "replace")
+    return name if ACCOUNT_NAME.fullmatch(name) else None
 
 
 def _origin(url: str) -> str:

@@ -113,6 +113,17 @@ def parse(raw: bytes, *, resolve: Resolve, callbacks: Allowlist, traceparent: st
     return requests
 
 
+def parse_one(raw: bytes, *, resolve: Resolve, callbacks: Allowlist, traceparent: str | None = None) -> TrackRequest:
+    """The job of a body that is one item. As `parse` otherwise."""
+    item = decode(raw)
+    try:
+        return _request(item, resolve, callbacks, traceparent)
+    except ValidationError as error:
+        raise invalid(list(faults(error, ITEM_NAMES, None, ""))) from None
+    except Refused as refused:
+        raise invalid([Fault(index=None, pointer=refused.at, code=refused.code, detail=refused.detail)]) from None
+
+
 def too_many_callbacks(raw: bytes, full: CallbacksFull) -> Problem:
     """What to say about a body that was parsed, when some of its items name a callback too many."""
     prefix = EACH if _is_many(decode(raw)) else ""

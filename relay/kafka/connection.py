@@ -2,20 +2,27 @@
 
 import asyncio
 import logging
+import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection, create_conn
 
-from relay.kafka.failures import TlsFileError, TokenUnreadableError, describe
+from relay.kafka.closing import within
+from relay.kafka.failures import FAILURES, TlsFileError, TokenUnreadableError, describe
 
 REQUEST_SECONDS_MAX = 15.0
+CONNECT_SECONDS_MAX = 5.0  # to one server, TLS and signing in included
+REACH_SECONDS_MAX = 15.0  # to any
+OPEN_SECONDS_MAX = 20.0  # for a client to be ready
+CLOSE_SECONDS_MAX = 2.0
 RETRY_SECONDS = 0.25
-METADATA_SECONDS_MAX = 30.0  # so late is a partition noticed that was added
+METADATA_SECONDS_MAX = 10.0  # so late is a partition noticed that was added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +56,39 @@ class Connection:
             **self._connection_arguments(),
         }
 
-    async def reach(self) -> None:
-        """Connect to a bootstrap server and sign in, and no more: the first that lets us.
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[AIOKafkaConnection]:
+        """One connection to a bootstrap server, the first that lets us in and lets us sign in.
 
         Raises what keeps us out, of the last one tried; aiokafka's clients only say that they could not start. See
         `failures`.
         """
-        arguments = self._connection_arguments()
+        connection = await self._connect()
+        try:
+            yield connection
+        finally:
+            await within(CLOSE_SECONDS_MAX, connection.close())
+
+    async def reach(self) -> None:
+        """See `connected`: whether it can be done."""
+        async with self.connected():
+            pass
+
+    async def connect(self, host: str, port: int) -> AIOKafkaConnection:
+        """To this broker, to be closed by whoever calls."""
+        return await create_conn(host, port, **self._connection_arguments())
+
+    async def _connect(self) -> AIOKafkaConnection:
+        """In any order, so that where some never answer another one comes first in the end."""
         trouble: BaseException = OSError("there is no server to connect to")
-        for server in self.bootstrap_servers:
-            host, _, port = server.rpartition(":")
-            try:
-                connection = await create_conn(host.strip("[]"), int(port), **arguments)
-            except Exception as error:  # noqa: BLE001 - raised below, if there is no better
-                trouble = error
-            else:
-                await connection.close()
-                return
+        async with asyncio.timeout(REACH_SECONDS_MAX):
+            for server in random.sample(self.bootstrap_servers, k=len(self.bootstrap_servers)):
+                host, _, port = server.rpartition(":")
+                try:
+                    async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                        return await self.connect(host.strip("[]"), int(port))
+                except FAILURES as error:
+                    trouble = error
         raise trouble
 
     def _connection_arguments(self) -> dict[str, Any]:

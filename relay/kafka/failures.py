@@ -2,12 +2,22 @@
 
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from aiokafka import errors
 
-from relay.errors import Reason
+from relay.errors import Reason, RelayError
+
+
+class KafkaFailure(RelayError):  # noqa: N818 - says what it is
+    """Kafka did not do what it was asked. `detail`: for people, no secret."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 class TlsFileError(ssl.SSLError):
@@ -68,6 +78,15 @@ ADVICE = MappingProxyType(
         Reason.REFUSED: "raise max.message.bytes of the topic, or lower events.max_bytes",
     }
 )
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What aiokafka raises in here comes out as KafkaFailure."""
+    try:
+        yield
+    except FAILURES as error:
+        raise KafkaFailure(reason_of(error), describe(error)) from error
 
 
 def reason_of(error: BaseException) -> Reason:

@@ -8,7 +8,8 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed, UnknownTopicOrPartitionError
 
-from relay.kafka.connection import Connection
+from relay.kafka.closing import within
+from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 BATCH_BYTES_MAX = 128 * 1024
@@ -23,7 +24,7 @@ class Record:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Producer:
@@ -51,9 +52,10 @@ class Producer:
             max_request_size=RECORD_BYTES_MAX,
         )
         try:
-            await client.start()
+            async with asyncio.timeout(OPEN_SECONDS_MAX):
+                await client.start()
         except BaseException:
-            await client.stop()
+            await within(CLOSE_SECONDS_MAX, client.stop())
             raise
         return cls(client)
 
@@ -98,5 +100,5 @@ class Producer:
         while not sending.done():
             sending.cancel()
             await asyncio.wait([sending], timeout=CANCEL_SECONDS)
-        await self._client.client.close()
+        await within(CLOSE_SECONDS_MAX, self._client.client.close())
         self._client._closed = True  # noqa: SLF001 - or it complains when it is collected

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from relay.errors import Reason, RelayError
 from relay.kafka.connection import Connection
-from relay.kafka.failures import AWAY, FAILURES, describe, reason_of
+from relay.kafka.failures import AWAY, FAILURES, KafkaFailure, describe, reason_of, told
 from relay.kafka.producer import Producer, Record
 from relay.kafka.reachability import Log, Reachability
 
@@ -13,13 +12,8 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0
 CLOSE_SECONDS_MAX = 2.0
 
 
-class NotPublished(RelayError):  # noqa: N818 - says what it is
+class NotPublished(KafkaFailure):
     """No acknowledgement has come. The broker may have the record all the same, or get it yet."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 class Publisher:
@@ -62,22 +56,23 @@ class Publisher:
             pause = PAUSE_SECONDS_MIN
             while self._producer is None:
                 try:
-                    self._producer = await Producer.start(self._connection)
-                except FAILURES as error:
-                    self._reachability.lost(error)
+                    with told():
+                        self._producer = await Producer.start(self._connection)
+                except KafkaFailure as failure:
+                    self._reachability.lost(failure)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, PAUSE_SECONDS_MAX)
             return self._producer
 
     def _not_published(self, producer: Producer | None, began: float, error: BaseException) -> NotPublished:
-        if producer is None:  # the time was up while Kafka was away
-            error = self._reachability.trouble or error
-        elif not producer.usable or (isinstance(error, TimeoutError) and producer.acknowledged_at < began):
+        if producer is None and self._reachability.failure is not None:  # the time was up while Kafka was away
+            return NotPublished(self._reachability.failure.reason, self._reachability.failure.detail)
+        if producer is not None and _spent(producer, began, error):
             self._give_up(producer)
-        reason = reason_of(error)
-        if reason in AWAY:
-            self._reachability.lost(error)
-        return NotPublished(reason, describe(error))
+        failure = NotPublished(reason_of(error), describe(error))
+        if failure.reason in AWAY:
+            self._reachability.lost(failure)
+        return failure
 
     def _give_up(self, producer: Producer) -> None:
         if producer is self._producer:
@@ -85,3 +80,8 @@ class Publisher:
             ending = asyncio.create_task(producer.end())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
+
+
+def _spent(producer: Producer, began: float, error: BaseException) -> bool:
+    """Whether a new producer would do better: this one is out of sequence, or nobody has got anything through."""
+    return not producer.usable or (isinstance(error, TimeoutError) and producer.acknowledged_at < began)

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from relay.kafka.failures import describe, reason_of
+from relay.kafka.failures import ADVICE, KafkaFailure
 
 
 class Log(Protocol):
@@ -12,21 +12,29 @@ class Log(Protocol):
 
     def warning(self, event: str, /, **fields: Any) -> object: ...  # noqa: ANN401
 
+    def error(self, event: str, /, **fields: Any) -> object: ...  # noqa: ANN401
+
 
 class Reachability:
-    """`client`: who reaches for it, `producer` or `intake`."""
+    """`client`: who reaches for it, `producer` or `intake`. `failure`: why it cannot be reached now; None: it can."""
 
     def __init__(self, *, client: str, log: Log) -> None:
         self._client = client
         self._log = log
-        self.trouble: BaseException | None = None
+        self.failure: KafkaFailure | None = None
 
-    def lost(self, error: BaseException) -> None:
-        if self.trouble is None:
-            self._log.warning("kafka.unavailable", client=self._client, reason=reason_of(error), error=describe(error))
-        self.trouble = error
+    def lost(self, failure: KafkaFailure) -> None:
+        if self.failure is None:
+            self._log.warning(
+                "kafka.unavailable",
+                client=self._client,
+                reason=failure.reason,
+                error=failure.detail,
+                advice=ADVICE.get(failure.reason),
+            )
+        self.failure = failure
 
     def found(self) -> None:
-        if self.trouble is not None:
+        if self.failure is not None:
             self._log.info("kafka.available", client=self._client)
-        self.trouble = None
+        self.failure = None

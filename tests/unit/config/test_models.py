@@ -8,7 +8,7 @@ def test_what_this_version_cannot_serve_is_read_and_told(loaded):
     )
     assert config.kafka.bootstrap_servers == ("kafka:9092", "other:9092")
     assert [sentence.split(": ") for sentence in config.unsupported()] == [
-        [key, "is not available in this version"] for key in ("ledger.kind", "intake.kafka")
+        [key, "is not available in this version"] for key in ("ledger.kind",)
     ]
 
 

@@ -12,6 +12,7 @@ from relay.config import Config, Sources
 from relay.config.sources import Trouble
 from relay.errors import ConfigError, LedgerError
 from relay.shard.ports import Account, Log
+from relay.shard.waiting import in_turns
 from relay.sinks.webhook import WebhookSink
 
 PAUSE_SECONDS = 1.0
@@ -86,7 +87,7 @@ class Reloading:
         if difference.accounts or difference.polling:
             accounts = await asyncio.to_thread(self._accounts, difference)
             await self._service.shard.configure(accounts, difference.removed, parts.polling(wanted.polling))
-            for name in difference.removed:
+            async for name in in_turns(difference.removed):
                 self._service.metrics.forget(name)
             self._service.access.directory = await asyncio.to_thread(parts.directory, wanted)
         if difference.api_keys:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import add
 
 from relay.core.standing import AccountStanding, Standing
-from relay.errors import Reason
 from relay.ops.series import Distribution, Family, Key
 
 LAG_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3_600)
@@ -18,13 +17,13 @@ class AccountMetrics:
 
     def __init__(self, *, label: bool) -> None:
         self._label = label
-        self._requests: _Values = {}
+        self._requests: dict[Key, dict[str, float]] = {}
         self._rate_wait: _Values = {}
         self._lag: dict[Key, Distribution] = {} if label else {(): Distribution(LAG_SECONDS)}
 
     def request(self, account: str, outcome: str) -> None:
-        key = (*self._key(account), outcome)
-        self._requests[key] = self._requests.get(key, 0.0) + 1.0
+        outcomes = self._requests.setdefault(self._key(account), {})
+        outcomes[outcome] = outcomes.get(outcome, 0.0) + 1.0
 
     def rate_waited(self, account: str, seconds: float) -> None:
         key = self._key(account)
@@ -40,8 +39,7 @@ class AccountMetrics:
     def forget(self, account: str) -> None:
         """Nothing that was counted of this account is told any more."""
         if self._label:
-            for outcome in ("ok", *Reason):
-                self._requests.pop((account, outcome), None)
+            self._requests.pop((account,), None)
             self._rate_wait.pop((account,), None)
             self._lag.pop((account,), None)
 
@@ -50,12 +48,17 @@ class AccountMetrics:
         requests = self._family("relay_zendesk_requests_total", "counter", "Requests to Zendesk", "outcome")
         rate_wait = self._family("relay_rate_wait_seconds_total", "counter", "Polls held up by the rate budget")
         lag = self._family("relay_detection_lag_seconds", "histogram", "Zendesk's stated completion to our seeing it")
-        yield from requests.lines(list(self._requests.items()))
+        yield from requests.lines(self._by_outcome())
         yield from rate_wait.lines(list(self._rate_wait.items()))
         yield from lag.histogram_lines(list(self._lag.items()))
         jobs = (((*self._key(account), state), count) for (account, state), count in standing.jobs.items())
         yield from self._gauge("relay_jobs_tracked", "Live jobs", jobs, add, "state")
         yield from self._standing(standing.accounts)
+
+    def _by_outcome(self) -> Iterator[tuple[Key, float]]:
+        for key, outcomes in list(self._requests.items()):
+            for outcome, count in list(outcomes.items()):
+                yield (*key, outcome), count
 
     def _standing(self, accounts: Sequence[AccountStanding]) -> Iterator[str]:
         """Without the account label: the lowest limit and remainder, and the worst of the rest."""

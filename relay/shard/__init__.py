@@ -24,14 +24,13 @@ from relay.shard.poller import Poller
 from relay.shard.ports import Account, CallbackSinks, Polling, Record, Settings, Subscriber, Surroundings
 from relay.shard.post import Post
 from relay.shard.sinks import Sinks
+from relay.shard.waiting import in_turns
 from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000
 SWEEP_SECONDS = 5.0
 FORGET_SECONDS = 60.0
 FORGET_PAGE = 500
-CONFIGURED_AT_ONCE = 500
-TOLD_AT_ONCE = 200
 AT_RISK_AGE = 0.75  # of the time after which a job expires
 AT_RISK_UNSEEN_SECONDS = 600.0
 LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
@@ -117,17 +116,15 @@ class Shard:
         Raises LedgerError: some of it is done already, and all of it may be asked for again.
         """
         self._settings = replace(self._settings, polling=polling)
-        for name in removed:
+        async for name in in_turns(removed):
             self.poller.remove(name)
         added = {account.name for account in accounts} - self.poller.posts.keys()
         marks: Mapping[str, bytes] = {}
         if added:
             await self.poller.settled(added)
             marks = await self._record.marks()
-        for number, account in enumerate(accounts, start=1):
+        async for account in in_turns(accounts):
             self._put(account, marks)
-            if number % CONFIGURED_AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     def _put(self, account: Account, marks: Mapping[str, bytes]) -> None:
         self._sources[account.name] = account.source
@@ -206,13 +203,8 @@ class Shard:
 
     async def standing(self) -> Sequence[AccountStanding]:
         """How every account stands that is configured or has live jobs; of very many, not all at the same moment."""
-        standings: list[AccountStanding] = []
         names = dict.fromkeys((*self.poller.posts, *self.live.accounts()))
-        for number, name in enumerate(names, start=1):
-            standings += self._standing_of(name)
-            if number % TOLD_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return standings
+        return [standing async for name in in_turns(names) for standing in self._standing_of(name)]
 
     def _standing_of(self, name: str) -> Iterator[AccountStanding]:
         """Nothing, where the account has left meanwhile."""

@@ -1,8 +1,13 @@
-"""How the shard's loops wait: never without showing signs of life."""
+"""How the shard's loops wait: never without showing signs of life, and never keeping others waiting for long."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar
 
 IDLE_SECONDS = 10.0
+ITEMS_AT_ONCE = 200  # a few milliseconds, where each is an account
+
+Item = TypeVar("Item")
 
 
 async def wait_for(event: asyncio.Event, seconds: float = IDLE_SECONDS) -> None:
@@ -12,3 +17,11 @@ async def wait_for(event: asyncio.Event, seconds: float = IDLE_SECONDS) -> None:
             await event.wait()
     except TimeoutError:
         pass
+
+
+async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """The items, of which there may be thousands: after every few, whoever else wants the event loop has a turn."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)

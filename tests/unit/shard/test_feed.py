@@ -125,6 +125,7 @@ async def test_memory_is_bounded_and_the_ledger_has_the_rest(life, monkeypatch, 
     assert life.ledger.read == 1
     assert await life.positions(after=28) == [29, 30]
     assert life.ledger.read == 1
+    assert life.feed._size == sum(recent.size for recent in life.feed._recent)
 
 
 async def test_events_of_a_deleted_job_are_not_told_any_more(life):
@@ -140,6 +141,15 @@ async def test_a_job_that_is_deleted_in_the_commit_of_its_event_is_not_told_of(l
     life.feed.publish([delete(job)])
     assert await life.feed.newest() == 1
     assert await life.positions() == []
+
+
+async def test_who_keeps_up_hears_of_progress_that_the_ledger_keeps_no_more(life):
+    (started,) = await life.see(life.job(), status="working", progress=1)
+    (progressed,) = await life.see(started, status="working", progress=2, at=NOW + 2)
+    await life.see(progressed, status="working", progress=3, at=NOW + 4)
+    assert await life.positions() == [1, 2, 3]
+    await life.restart()
+    assert await life.positions() == [1, 3]
 
 
 async def test_a_row_that_changes_without_an_event_is_nothing_new(life):

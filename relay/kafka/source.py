@@ -17,7 +17,7 @@ class Source:
 
     async def describe(self) -> Topic:
         """Raises KafkaFailure."""
-        return await describe_topic(self._connection, self._topic)
+        return await describe_topic(self._connection, self._topic, create=True)
 
     async def open(self, topic: Topic, offsets: Mapping[int, int]) -> Reader:
         """`offsets`: where to begin, by partition; the others begin at the start. Raises KafkaFailure."""

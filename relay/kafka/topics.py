@@ -22,33 +22,44 @@ from aiokafka.protocol.types import (
 from relay.kafka.connection import Connection
 from relay.kafka.failures import told
 
+READ, WRITE = 3, 4  # bits of what a user may do: https://kafka.apache.org/documentation/#operations_in_kafka
+UNTOLD = -(2**31)
 METADATA = 3  # https://kafka.apache.org/protocol#The_Messages_Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """`id`: None where the broker tells none, as before Kafka 2.8."""
+    """`id`: None where the broker tells none, as before Kafka 2.8. `may_…`: what the user's permissions say."""
 
     name: str
     partitions: int
     id: UUID | None = None
+    may_read: bool = True
+    may_write: bool = True
 
 
-async def describe_topic(connection: Connection, name: str) -> Topic:
-    """One question to one broker, which may create the topic if it is set to do so.
+async def describe_topic(connection: Connection, name: str, *, create: bool) -> Topic:
+    """One question to one broker. `create`: if there is no such topic, and the broker is set to create what is missing.
 
     Raises KafkaFailure.
     """
     with told():
         async with connection.connected() as broker:
-            answer = await broker.send(_Describe(name))
+            answer = await broker.send(_Describe(name, create=create))
         [(code, _, *rest)] = answer.topics
         error = for_code(code)
         if error is not NoError:
             raise error(name)
     if answer.API_VERSION < _DescribeResponse.API_VERSION:
         return Topic(name=name, partitions=len(rest[1]))
-    return Topic(name=name, partitions=len(rest[2]), id=rest[0])
+    topic_id, _, partitions, operations, _ = rest
+    return Topic(
+        name=name,
+        partitions=len(partitions),
+        id=topic_id,
+        may_read=operations == UNTOLD or bool(operations >> READ & 1),
+        may_write=operations == UNTOLD or bool(operations >> WRITE & 1),
+    )
 
 
 class _Uuid(AbstractType[UUID]):  # type: ignore[misc] # aiokafka is not typed
@@ -129,10 +140,11 @@ class _DescribeStruct(RequestStruct):  # type: ignore[misc]
 class _Describe(Request[MetadataRequest_v5 | _DescribeStruct]):  # type: ignore[misc]
     API_KEY = METADATA
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, create: bool) -> None:
         self._topic = topic
+        self._create = create
 
     def build(self, request_struct_class: Any) -> RequestStruct:  # noqa: ANN401 - as declared by aiokafka
         if request_struct_class is MetadataRequest_v5:
-            return request_struct_class([self._topic], True)
-        return request_struct_class([(_NONE, self._topic, {})], True, False, False, {})
+            return request_struct_class([self._topic], self._create)
+        return request_struct_class([(_NONE, self._topic, {})], self._create, False, True, {})

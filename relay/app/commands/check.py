@@ -11,6 +11,7 @@ from rich.text import Text
 from relay.app import parts, process
 from relay.app.checks import Finding, Verdict
 from relay.app.checks.accounts import try_account
+from relay.app.checks.kafka import try_kafka
 from relay.app.checks.machine import try_ledger, try_listen
 from relay.app.checks.sinks import try_sink, unusable
 from relay.app.commands.serve import load_supported
@@ -18,6 +19,7 @@ from relay.app.terminal import COLOURS, console, say
 from relay.config import Config
 from relay.config.accounts import Account
 from relay.config.models import SqliteLedger
+from relay.config.sinks import KafkaSink
 from relay.errors import ConfigError
 from relay.zendesk.transport import Transport, open_session
 
@@ -67,7 +69,10 @@ def _machine(config: Config, *, offline: bool) -> list[Finding]:
 
 
 async def _reach(accounts: Sequence[Account], config: Config) -> list[Finding]:
-    """A request to each account (two where it needs a token), a connection to each sink. Raises ConfigError."""
+    """A request to each account (two where it needs a token), a connection to each sink and to Kafka.
+
+    Raises ConfigError.
+    """
     permits = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def permitted(look: Awaitable[Finding]) -> Finding:
@@ -77,7 +82,8 @@ async def _reach(accounts: Sequence[Account], config: Config) -> list[Finding]:
     peers = [(account, parts.peer(account)) for account in accounts]
     async with open_session(ANSWER_SECONDS) as session:
         looks = [try_account(one.name, peer, Transport(peer, session), parts.grant(one)) for one, peer in peers]
-        return await asyncio.gather(*map(permitted, [*looks, *map(try_sink, config.sinks)]))
+        looks += [try_sink(sink) for sink in config.sinks if not isinstance(sink, KafkaSink)]
+        return [*await asyncio.gather(*map(permitted, looks)), *await try_kafka(config)]
 
 
 def show(findings: Sequence[Finding], to: Console) -> None:

@@ -16,7 +16,7 @@ from aiokafka.conn import AIOKafkaConnection, create_conn
 from relay.kafka.closing import within
 from relay.kafka.failures import FAILURES, TlsFileError, TokenUnreadableError, describe
 
-REQUEST_SECONDS_MAX = 15.0
+REQUEST_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5.0  # to one server, TLS and signing in included
 REACH_SECONDS_MAX = 15.0  # to any
 OPEN_SECONDS_MAX = 20.0  # for a client to be ready

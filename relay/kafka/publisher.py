@@ -7,7 +7,7 @@ from relay.kafka.failures import AWAY, FAILURES, KafkaFailure, describe, reason_
 from relay.kafka.producer import Producer, Record
 from relay.kafka.reachability import Log, Reachability
 
-PUBLISH_SECONDS_MAX = 30.0
+PUBLISH_SECONDS_MAX = 15.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0
 CLOSE_SECONDS_MAX = 2.0
 
@@ -27,7 +27,7 @@ class Publisher:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def publish(self, record: Record) -> None:
-        """Return when all replicas in sync have it. Raises NotPublished, after 30 s at the latest.
+        """Return when all replicas in sync have it. Raises NotPublished, after 15 s at the latest.
 
         Records of one key that are published one after another stand in this order.
         """

@@ -2,6 +2,7 @@
 
 import base64
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -54,6 +55,10 @@ class Broker:
         done = subprocess.run((*self._java, *tool, *users), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def launch(self) -> None:
         """Begin to start. What it has to say goes into a log of its own."""
         assert self._process is None, "it runs already"
@@ -81,6 +86,17 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """It holds its connections and answers nothing, as a machine that hangs."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-LOG_CHARACTERS_SHOWN:]

@@ -54,8 +54,9 @@ def broker(kafka_cluster: Cluster) -> Iterator[Broker]:
     """The same broker, for tests that kill it and start it again. It runs again when they end."""
     [found] = kafka_cluster.brokers
     yield found
-    found.kill()
-    found.start()
+    found.thaw()
+    if not found.runs:
+        found.start()
 
 
 @pytest.fixture

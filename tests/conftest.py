@@ -3,9 +3,13 @@ import shutil
 import socket
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["kafka.fixtures"]
+
+hypothesis.settings.register_profile("relay", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("relay")
 
 DESCRIPTORS = Path("/proc/self/fd")  # Linux; elsewhere the guard below looks at nothing
 

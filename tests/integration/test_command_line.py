@@ -283,7 +283,7 @@ def test_what_track_cannot_do_it_says(run, serving):
 
 def test_waiting_survives_a_restart_of_relay(tmp_path, simulator):
     configuration(tmp_path, simulator)
-    [job_id] = jobs(simulator, "succeeded", work_seconds=4.0)
+    [job_id] = jobs(simulator, "succeeded", work_seconds=12.0)  # longer than it takes to see that relay is gone
     with started(tmp_path, "serve") as first:
         url = first.says(r'"listen":"(http://[^"]+)"')[1]
         with started(tmp_path, "track", job_id, "--wait", RELAY_URL=url) as track:

@@ -86,12 +86,13 @@ def test_secrets_and_headers_of_a_webhook_take_effect_at_once_and_leave_the_rest
         ("retention: {dead_hours: 1}", "retention"),
         ("log: {level: debug}", "log"),
         ("metrics: {account_label: false}", "metrics"),
-        ("intake: {kafka: {}}", "intake"),
+        ("kafka: {bootstrap_servers: '127.0.0.1:9'}", "kafka"),
+        ("kafka: {bootstrap_servers: '127.0.0.1:9'}\nintake: {kafka: {}}", "kafka, intake"),
     ],
 )
 def test_what_needs_a_restart_is_named(more, key):
     found = changes(config(), config(more=f"{more}\n"))
-    assert found == Changes(restart=(key,))
+    assert found == Changes(restart=tuple(key.split(", ")))
     assert not found.any
 
 

@@ -90,6 +90,9 @@ class Bisection:
         """The newest reply says that the account may be in trouble, and some jobs wait for what the next one says."""
         return self._doubtful and bool(self._parts)
 
+    def __len__(self) -> int:
+        return len(self._parts)
+
     def __iter__(self) -> Iterator[Watch]:
         return (watch for part in self._parts for watch in part.watches if not watch.ended)
 

@@ -1,11 +1,12 @@
 """What a reply means: for the jobs that the request held, and for the account."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum, auto
 
 from relay.core.bisection import Finding
 from relay.core.poll import Poll
 from relay.core.schedule import Roster
+from relay.core.value import value
 from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Reply
 from relay.errors import Reason
@@ -36,12 +37,15 @@ class Health(Enum):
     IN_TROUBLE = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What follows from a reply. `gone`: a job that is proven to be absent."""
+    """What follows from a reply. `gone`: a job that is proven to be absent. `isolated`: one that shares no requests
+    from now on, for the reply's reason.
+    """
 
     health: Health
     gone: Watch | None = None
+    isolated: Watch | None = None
 
 
 UNDECIDED = Heard(health=Health.UNKNOWN)
@@ -70,6 +74,16 @@ def hear(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: bo
 
     `in_trouble`: the account stands still. `now`: monotonic seconds.
     """
+    if reply.reason is None:  # nearly every reply
+        return _told(roster, poll, reply, now)
+    alone = poll.alone
+    heard = _heard(roster, poll, reply, now, in_trouble=in_trouble)
+    if alone or poll.watches[0].apart is None:
+        return heard
+    return replace(heard, isolated=poll.watches[0])
+
+
+def _heard(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: bool) -> Heard:
     match verdict(poll, reply):
         case Verdict.TOLD:
             return _told(roster, poll, reply, now)

@@ -1,14 +1,14 @@
 """One request that the schedule wants to be sent."""
 
 import math
-from dataclasses import dataclass
 
 from relay.core.bisection import Part
+from relay.core.value import value
 from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Poll:
     """Ask Zendesk about these jobs. `taken_at`: monotonic seconds. `part`: what they are all of or some of, where a
     request that held them came to nothing. `confirms`: complete replies say that the job is not there.

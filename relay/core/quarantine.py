@@ -46,6 +46,10 @@ class Quarantine:
         while self._heap and self._heap[0][2].ended:
             heapq.heappop(self._heap)
 
+    def __len__(self) -> int:
+        """How many; those that ended meanwhile count until they are come across."""
+        return len(self._heap)
+
     def __iter__(self) -> Iterator[Watch]:
         return (watch for _, _, watch in self._heap if not watch.ended)
 

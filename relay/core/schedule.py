@@ -70,12 +70,13 @@ class Roster:
         self._forget_ended()
         if self._to_confirm:
             return earliest
-        parted_at = min(self._quarantine.due_at(), self._bisection.due_at())
-        return min(self._filled_at(earliest, gap), max(earliest, parted_at))
+        shared_at = self._shared_at(earliest, gap)
+        return min(shared_at, max(earliest, self._quarantine.due_at())) if self._quarantine else shared_at
 
     def _shared_at(self, earliest: float, gap: float) -> float:
         """The same of a request that several jobs share."""
-        return min(self._filled_at(earliest, gap), max(earliest, self._bisection.due_at()))
+        filled_at = self._filled_at(earliest, gap)
+        return min(filled_at, max(earliest, self._bisection.due_at())) if self._bisection else filled_at
 
     def _filled_at(self, earliest: float, gap: float) -> float:
         """The same of a request for the jobs that gain most from it."""
@@ -99,13 +100,13 @@ class Roster:
         """The next request; its jobs are out of the roster until it is `heard`."""
         self._gap = gap
         self._forget_ended()
-        somebody = self._to_confirm or self._quarantine.due_at() <= now
+        somebody = self._to_confirm or (self._quarantine and self._quarantine.due_at() <= now)
         # In turns, or a thousand ids that Zendesk does not know would keep all others from being looked at.
         if somebody and (self._alone_next or self._shared_at(now, gap) > now):
             self._alone_next = False
             return self._take_alone(now)
         self._alone_next = True
-        return self._take_part(now, gap) or self._fill(now, gap)
+        return (self._bisection and self._take_part(now, gap)) or self._fill(now, gap)
 
     def _take_alone(self, now: float) -> Poll:
         if self._to_confirm:
@@ -139,8 +140,10 @@ class Roster:
     def _forget_ended(self) -> None:
         """Make sure that whoever is first, wherever, is still to be looked at."""
         self._waiting.forget_ended()
-        self._bisection.forget_ended()
-        self._quarantine.forget_ended()
+        if self._bisection:
+            self._bisection.forget_ended()
+        if self._quarantine:
+            self._quarantine.forget_ended()
         while self._to_confirm and self._to_confirm[0].ended:
             self._to_confirm.popleft()
 

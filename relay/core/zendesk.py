@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from relay.core.value import value
 from relay.errors import Reason
 
 IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 above 100
@@ -81,7 +82,7 @@ _Found = Mapping[str, dict[str, Any]]
 _NOTHING: _Found = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A reply deciphered. `reason` None: complete and authenticated, so an id missing from `found` is absent.
 

@@ -211,7 +211,12 @@ class Poller:
     async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:
         """Draw the consequences of a reply: for the jobs it speaks of, and for the account."""
         now = self._around.clock.monotonic()
+        ids_max = post.roster.limit.ids_max
         heard = hear(post.roster, poll, reply, now, in_trouble=post.trouble is not None)
+        if heard.isolated is not None:
+            self._say(post, "job.isolated", job=heard.isolated.job.id, reason=reply.reason, detail=reply.detail)
+        if post.roster.limit.ids_max != ids_max:
+            self._say(post, "account.batch_limit", ids_max=post.roster.limit.ids_max)
         match heard.health:
             case Health.WELL:
                 post.pacer.succeeded()
@@ -219,12 +224,13 @@ class Poller:
             case Health.IN_TROUBLE:
                 self._stand_still(post, reply, now)
         if reply.found:
-            await self._looked(post, [watch for watch in poll.watches if watch.job.id in reply.found], reply, now)
+            await self._looked(post, poll.watches, reply.found, now)
         if heard.gone is not None:
             await self._record(End(watches=(heard.gone,), too_old=False))
 
-    async def _looked(self, post: Post, seen: Sequence[Watch], reply: Reply, now: float) -> None:
-        found = reply.found
+    async def _looked(self, post: Post, seen: Sequence[Watch], found: Mapping[str, dict[str, Any]], now: float) -> None:
+        if len(found) < len(seen):
+            seen = [watch for watch in seen if watch.job.id in found]
         # Compared as bytes: the usual case, nothing new, costs no more than that.
         changed = [
             (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status
@@ -265,6 +271,9 @@ class Poller:
         if reason is before:
             return
         if reason is None:
-            self._around.log.info("account.resumed", account=post.account.name, was=before)
+            self._say(post, "account.resumed", was=before)
         else:
             self._around.log.warning("account.paused", account=post.account.name, reason=reason, detail=detail)
+
+    def _say(self, post: Post, event: str, **fields: object) -> None:
+        self._around.log.info(event, account=post.account.name, **fields)

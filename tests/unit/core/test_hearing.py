@@ -136,3 +136,11 @@ def test_a_probe_of_one_job_by_itself_proves_no_absence():
     heard = hear(roster, poll, UNKNOWN_ID, 30.0, in_trouble=True)
     assert (heard.health, heard.gone) == (Health.IN_TROUBLE, None)
     assert not poll.watches[0].misses
+
+
+def test_who_is_set_apart_is_told_once():
+    roster = roster_of(1)
+    poll = roster.take(0.0, GAP)
+    assert hear(roster, poll, REFUSAL, 0.0, in_trouble=False).isolated is poll.watches[0]
+    again = roster.take(10.0, GAP)
+    assert hear(roster, again, REFUSAL, 10.0, in_trouble=False).isolated is None

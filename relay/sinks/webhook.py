@@ -83,6 +83,8 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """What fits the bound of the answer's body. The status has said all that counts, so the body may fail."""
     body = b""
     try:
+        if response.content.is_eof():  # mostly it came together with the status
+            return response.content.read_nowait(ANSWER_BYTES_MAX)
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             while chunk := await response.content.read(ANSWER_BYTES_MAX - len(body)):
                 body += chunk

@@ -23,7 +23,7 @@ from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
 DENIED = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN})
-VISITS_AT_ONCE = 16  # a few milliseconds; whoever else has something to do comes in between
+VISITS_AT_ONCE = 8  # a few milliseconds; whoever else has something to do comes in between
 WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wall clock
 
 
@@ -150,10 +150,9 @@ class Poller:
 
     def _visit(self, post: Post, requests: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
-        allowed_at = post.pacer.next_at(now)
-        if allowed_at > now:
-            self._count_wait(post, now, allowed_at)
-        elif post.next_at(now) <= now and not self._stopping:
+        if post.next_at(now) > now:
+            self._count_wait(post, now, post.pacer.next_at(now))
+        elif not self._stopping:
             self._send(post, now, requests)
         self._set(post)
 
@@ -187,8 +186,9 @@ class Poller:
         self._set(post)
 
     def _count_wait(self, post: Post, now: float, until: float) -> None:
-        if math.isfinite(until) and until > post.waited_until:
-            self._around.metrics.rate_waited(post.account.name, until - max(now, post.waited_until))
+        since = max(now, post.waited_until)
+        if since < until < math.inf:
+            self._around.metrics.rate_waited(post.account.name, until - since)
             post.waited_until = until
 
     async def _ask(self, post: Post, poll: Poll, request: Request) -> None:

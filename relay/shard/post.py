@@ -55,11 +55,12 @@ class Post:
         return min((watch for watch in waiting if watch is not None), key=lambda each: each.unseen_since, default=None)
 
     def take(self, now: float) -> Poll | None:
-        """The next poll, if one is worth sending now."""
+        """The next poll, when its time has come; None: nobody is left to ask about."""
+        if not self.again:
+            return self.roster.take(now, self.pacer.gap(now))
         while self.again:
             poll = self.again.popleft()
             watches = tuple(watch for watch in poll.watches if not watch.ended)
             if watches:
                 return replace(poll, watches=watches)
-        gap = self.pacer.gap(now)
-        return self.roster.take(now, gap) if self.roster.next_at(now, gap) <= now else None
+        return None

@@ -39,7 +39,7 @@ from relay.shard.ports import Log, Subscriber, Surroundings
 from relay.sinks.callbacks import CallbackSinks
 from relay.zendesk.transport import open_session
 
-LOOP_LAG_SECONDS = 0.5
+LOOP_LAG_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ Exit code 1 if a target is missed. All servers listen on 127.0.0.1. Linux.
 import sys
 from collections.abc import Iterator
 
+from bench.accounts import polled
 from bench.reply import nothing_new
 from bench.scale import many_jobs
 from bench.submissions import submissions
@@ -17,6 +18,7 @@ from bench.table import Measurement, show
 def measurements() -> Iterator[Measurement]:
     yield from submissions()
     yield nothing_new()
+    yield from polled()
     yield from many_jobs()
 
 

@@ -14,14 +14,12 @@ class Batch:
 
     `events`: those that are new, each with its job, which is among `jobs` and holds it; their positions rise.
     `unknown`: jobs that were taken for unknown when this was decided; see AlreadyKnown.
-    `forgotten`: incarnations to remove with their deliveries. `marks`: small named values, secrets among them; None
-    removes one.
+    `marks`: small named values, secrets among them; None removes one.
     """
 
     jobs: Sequence[Job] = ()
     events: Sequence[tuple[Job, Event]] = ()
     deliveries: Sequence[Delivery] = ()
-    forgotten: Sequence[Job] = ()
     unknown: Collection[JobKey] = ()
     marks: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
 

@@ -58,8 +58,6 @@ class MemoryLedger:
             self._known = replace(self._known, newest=max(self._known.newest, event.position))
         for delivery in batch.deliveries:
             self._deliveries.setdefault(_job_of(delivery), {})[delivery.sink] = delivery
-        for job in batch.forgotten:
-            self._forget(_incarnation(job))
         marks = {**self._marks, **batch.marks}
         self._marks = {name: value for name, value in marks.items() if value is not None}
 

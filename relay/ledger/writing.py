@@ -27,20 +27,13 @@ ON CONFLICT (tracked_at, account, job_id, sink)
 DO UPDATE SET state = excluded.state, since = excluded.since, due_at = excluded.due_at,
     settled_at = excluded.settled_at, value = excluded.value
 """
-FORGET_JOBS = """
-WITH gone (tracked_at, account, id) AS (VALUES :rows)
-DELETE FROM jobs WHERE seq IN (
-    SELECT j.seq FROM gone AS g
-    CROSS JOIN jobs AS j ON j.tracked_at = g.tracked_at AND j.account = g.account AND j.id = g.id
-)
-"""
 PUT_MARKS = "INSERT INTO marks (name, value) VALUES :rows ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 REMOVE_MARKS = "DELETE FROM marks WHERE (name) IN (VALUES :rows)"
 MARKS = "SELECT name, value FROM marks"
 
 
 def write(connection: sqlite3.Connection, batch: Batch) -> None:
-    """The whole batch or nothing of it: jobs, then what belongs to them, then what is forgotten, then marks."""
+    """The whole batch or nothing of it: jobs, then what belongs to them, then marks."""
     try:
         changes = list(_changes(connection, batch))
     except (TypeError, ValueError) as error:
@@ -62,7 +55,6 @@ def _changes(connection: sqlite3.Connection, batch: Batch) -> Iterator[Statement
     if batch.events:
         yield from with_rows(PUT_EVENTS, event_rows(batch.events, _detected_by(connection)))
     yield from with_rows(PUT_DELIVERIES, map(delivery_row, batch.deliveries))
-    yield from with_rows(FORGET_JOBS, ((job.tracked_at, job.account, job.id) for job in batch.forgotten))
     yield from with_rows(PUT_MARKS, ((name, value) for name, value in batch.marks.items() if value is not None))
     yield from with_rows(REMOVE_MARKS, ((name,) for name, value in batch.marks.items() if value is None))
 

@@ -29,6 +29,7 @@ from relay.ledger.sqlite import SqliteLedger
 PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
 STARTED, PROGRESSED, COMPLETED = EventType.STARTED, EventType.PROGRESSED, EventType.COMPLETED
 ORIGIN = "callback:https://shop.example:443"
+FORGET_ALL = Retention(finished_before=1e9, dead_before=1e9)
 CALLBACKS = [sink_of(f"https://shop.example/{path}") for path in ("hooks/1", "hooks/2")]
 
 
@@ -51,6 +52,10 @@ def ended(name: str = "a", *, at: float, state: str = "completed", **fields) -> 
 def owed(to: Job, sink: str = "orders", **fields) -> Delivery:
     defaults = {"sequence": 1, "since": 100.0, "due_at": 100.0}
     return Delivery(account=to.account, job_id=to.id, tracked_at=to.tracked_at, sink=sink, **defaults | fields)
+
+
+def settled(delivery: Delivery) -> Delivery:
+    return replace(delivery, state=DELIVERED, settled_at=delivery.due_at)
 
 
 async def record(ledger: Ledger, *rows: Job | Delivery) -> None:
@@ -203,8 +208,9 @@ class TestCommit:
         await record(ledger, *jobs, *(owed(one) for one in jobs))
         assert await all_live(ledger, limit=5000) == {one: [owed(one)] for one in jobs}
         assert len(await ledger.find([one.key for one in jobs])) == count
-        await ledger.commit(Batch(forgotten=jobs))
-        assert await all_live(ledger) == {}
+        await record(ledger, *(replace(one, state=DELETED) for one in jobs), *(settled(owed(one)) for one in jobs))
+        assert await ledger.forget(FORGET_ALL, 9999) == count
+        assert await ledger.find([one.key for one in jobs]) == {}
 
     async def test_a_big_value_is_recorded_whole(self, ledger):
         status = b'{"results":"' + b"x" * 2_000_000 + b'"}'
@@ -237,7 +243,6 @@ class TestCommit:
             jobs=[job("b"), job(state="working")],
             events=[(job("b"), with_event(job("b"), STARTED, 7).events[0])],
             deliveries=[owed(job("b")), owed(job("stranger"))],
-            forgotten=[job()],
             marks={"m": b"1"},
         )
         with pytest.raises(LedgerError, match="does not hold"):
@@ -280,7 +285,8 @@ class TestIncarnations:
         old, new = job(tracked_at=100.0, state="lost", detected_at=400.0), job(tracked_at=500.0)
         await record(ledger, old, new, owed(old, due_at=1.0), owed(new, due_at=2.0))
         assert await ledger.due("orders", 9.0, 9) == [(owed(old, due_at=1.0), old), (owed(new, due_at=2.0), new)]
-        await ledger.commit(Batch(forgotten=[old]))
+        await record(ledger, settled(owed(old, due_at=1.0)))
+        assert await ledger.forget(FORGET_ALL, 9) == 1
         assert await ledger.due("orders", 9.0, 9) == [(owed(new, due_at=2.0), new)]
         assert await ledger.find([new.key]) == {new.key: new}
 
@@ -358,8 +364,8 @@ class TestPage:
         assert await ledger.page(accounts=None, state=DELETED, after=None, limit=10) == []
 
     async def test_a_cursor_stays_good_when_its_job_is_gone(self, ledger):
-        await record(ledger, job("a", tracked_at=1.0), job("b", tracked_at=2.0), job("c", tracked_at=3.0))
-        await ledger.commit(Batch(forgotten=[job("b", tracked_at=2.0)]))
+        await record(ledger, job("a", tracked_at=1.0), ended("b", at=2.0, tracked_at=2.0), job("c", tracked_at=3.0))
+        assert await ledger.forget(FORGET_ALL, 9) == 1
         after = Cursor(tracked_at=2.0, account="acme", id="b")
         assert await ledger.page(accounts=None, state=None, after=after, limit=9) == [job("a", tracked_at=1.0)]
 
@@ -593,9 +599,6 @@ class TestMarks:
         assert await ledger.marks() == {"a": b"2", "c": b""}
 
 
-FORGET_ALL = Retention(finished_before=1e9, dead_before=1e9)
-
-
 class TestForget:
     async def kept(self, ledger) -> list[str]:
         return sorted(key.id for key in await ledger.find([JobKey("acme", name) for name in "abcdef"]))
@@ -673,7 +676,6 @@ def batches(draw):
     return Batch(
         jobs=recorded,
         deliveries=draw(st.lists(deliveries, max_size=6)),
-        forgotten=draw(st.lists(jobs, max_size=2)),
         marks=draw(st.dictionaries(st.sampled_from(["m", "n"]), st.none() | st.binary(max_size=4))),
     )
 

@@ -22,7 +22,7 @@ REACH_SECONDS_MAX = 15.0  # to any
 OPEN_SECONDS_MAX = 20.0  # for a client to be ready
 CLOSE_SECONDS_MAX = 2.0
 RETRY_SECONDS = 0.25
-METADATA_SECONDS_MAX = 10.0  # so late is a partition noticed that was added
+METADATA_SECONDS_MAX = 5.0  # so late is a partition noticed that was added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

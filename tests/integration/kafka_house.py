@@ -38,6 +38,11 @@ class House:
         """All that it knows."""
         return await peers.pages(self.session, relay.url)
 
+    async def live(self, relay: Relay) -> float:
+        """How many jobs it tracks."""
+        samples = await peers.metrics(self.session, relay.url)
+        return sum(value for _, value in samples["relay_jobs_tracked"])
+
     async def counted(self, relay: Relay, name: str) -> dict[str, float]:
         """A counter that is fed from Kafka, by its result."""
         samples = (await peers.metrics(self.session, relay.url))[name]
@@ -69,6 +74,25 @@ async def output(*command: str | Path, given: bytes = b"") -> str:
     printed, _ = await process.communicate(given)
     assert process.returncode == 0, command
     return printed.decode()
+
+
+def ended(records: list[Any]) -> set[str]:
+    """The jobs whose end these records tell, in binary mode."""
+    told = [orjson.loads(record.value) for record in records]
+    return {data["job_id"] for data in told if data["outcome"]}
+
+
+def assert_in_order(records: list[Any]) -> None:
+    """Per job the sequence only grows, when repeats are left out, as receivers do."""
+    newest: dict[bytes, int] = {}
+    seen: set[bytes] = set()
+    for record in records:
+        headers = dict(record.headers)
+        if headers["ce_id"] not in seen:
+            sequence = int(headers["ce_sequence"])
+            assert sequence > newest.get(record.key, 0), record.key
+            newest[record.key] = sequence
+            seen.add(headers["ce_id"])
 
 
 def bus(topic: str, **fields: Any) -> dict[str, Any]:

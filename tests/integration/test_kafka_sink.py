@@ -1,34 +1,11 @@
-"""Events as Kafka records: what is in them, where they go, in which order, and that none is lost."""
+"""Events as Kafka records: what is in them, where they go, and in which order."""
 
-import asyncio
 import json
 from collections import defaultdict
 
-from integration import peers
-from integration.kafka_house import ACCOUNT, FATES, bus, output, relay_on
+from integration.kafka_house import ACCOUNT, FATES, assert_in_order, bus, ended, output, relay_on
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-def by_job(records):
-    """The sequences of each job's events, in the order of the topic; repeats are left out, as receivers do."""
-    sequences = defaultdict(list)
-    for record in records:
-        headers = dict(record.headers)
-        sequence = int(headers["ce_sequence"])
-        if sequence not in sequences[headers["ce_subject"].decode()]:
-            sequences[headers["ce_subject"].decode()].append(sequence)
-    return sequences
-
-
-def ended(records):
-    """The jobs whose end is told."""
-    return {json.loads(record.value)["job_id"] for record in records if json.loads(record.value)["outcome"]}
-
-
-def assert_in_order(records):
-    for job_id, sequences in by_job(records).items():
-        assert sequences == sorted(sequences), job_id
 
 
 async def test_in_binary_mode_the_attributes_are_headers_and_the_value_is_the_data(tmp_path, kafka, topics):
@@ -112,45 +89,3 @@ async def test_a_client_that_nobody_here_wrote_reads_the_events(tmp_path, kafka,
     assert key == f"{ACCOUNT}/{job_id}"
     assert f"ce_subject={job_id}" in headers.split(",")
     assert json.loads(value)["outcome"] == "failed"
-
-
-async def test_while_the_broker_is_away_relay_starts_is_ready_and_keeps_what_it_owes(tmp_path, broker, kafka, topics):
-    topic = await topics.create("events", partitions=2)
-    broker.kill()
-    async with relay_on(tmp_path, kafka, sinks=[bus(topic, events=["*"])]) as (house, relay):
-        ids = await house.submit(relay, await house.start_jobs(30, fate="succeeded", work_seconds=1))
-        await relay.logged("kafka.unavailable")
-        async with house.session.get(f"{relay.url}/readyz") as answer:
-            assert answer.status == 200
-        await asyncio.to_thread(broker.start)
-        records = await topics.read_until(topic, lambda found: ended(found) >= ids)
-        await relay.logged("kafka.available")
-        assert [one["event"] for one in relay.log if one["event"].startswith("kafka.")] == [
-            "kafka.unavailable",
-            "kafka.available",
-        ]
-        assert list(relay.complaints("kafka.unavailable")) == []
-    assert ended(records) == ids
-    assert_in_order(records)
-
-
-async def test_a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_order(tmp_path, broker, kafka, topics):
-    """One line says that it went, one that it is back; what was in flight may come twice, with the same id."""
-    topic = await topics.create("events", partitions=2)
-    async with relay_on(tmp_path, kafka, sinks=[bus(topic, events=["*"])]) as (house, relay):
-        ids = await house.submit(relay, await house.start_jobs(100, fate="succeeded", work_seconds=4))
-        await topics.read(topic, 20)
-        broker.kill()
-        ids |= await house.submit(relay, await house.start_jobs(100, fate="failed", work_seconds=1))
-        await relay.logged("kafka.unavailable", seconds=60)
-        await asyncio.to_thread(broker.start)
-        records = await topics.read_until(topic, lambda found: ended(found) >= ids, seconds=60)
-        await relay.logged("kafka.available")
-        pending = (await peers.metrics(house.session, relay.url))["relay_deliveries_dead"]
-        assert [value for _, value in pending] == [0.0]
-    assert ended(records) == ids
-    assert_in_order(records)
-    assert [one["event"] for one in relay.log if one["event"].startswith("kafka.")] == [
-        "kafka.unavailable",
-        "kafka.available",
-    ]

@@ -51,7 +51,7 @@ class Broker:
             for mechanism in SCRAM
             for user, password in PASSWORDS.items()
         ]
-        tool = ("kafka.tools.StorageTool", "format", "--config", self._settings, "--cluster-id", cluster_id)
+        tool = ("kafka.tools.StorageTool", "format", "--config", self._settings, f"--cluster-id={cluster_id}")
         done = subprocess.run((*self._java, *tool, *users), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 

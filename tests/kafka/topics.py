@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
@@ -70,20 +70,22 @@ class Topics:
             names: Sequence[str] = await admin.list_topics()
         return names
 
-    async def produce(self, topic: str, *messages: Message | bytes, transactional: bool = False) -> None:
+    async def produce(self, topic: str, *messages: Message | bytes, compression: str | None = None) -> None:
         """In this order, and each acknowledged."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
-            acks="all",
-            max_request_size=8 * 1024 * 1024,
-            transactional_id=f"tests-{uuid.uuid4()}" if transactional else None,
+        async with self._producer(compression_type=compression) as producer:
+            await _produce(producer, topic, messages)
+
+    async def transact(self, topic: str, *messages: Message | bytes, commit: bool) -> None:
+        """In a transaction that is committed, or aborted."""
+        async with self._producer(transactional_id=f"tests-{uuid.uuid4()}") as producer:
+            await producer.begin_transaction()
+            await _produce(producer, topic, messages)
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+    def _producer(self, **settings: Any) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", max_request_size=8 * 1024 * 1024, **settings
         )
-        async with producer:
-            if transactional:
-                async with producer.transaction():
-                    await _produce(producer, topic, messages)
-            else:
-                await _produce(producer, topic, messages)
 
     async def read(self, topic: str, count: int, *, seconds: float = 20.0) -> list[ConsumerRecord[bytes, bytes]]:
         """The first so many records, in the order of each partition. Fewer, if there are no more in time."""

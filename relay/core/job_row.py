@@ -67,6 +67,10 @@ class _JobRow(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=Tr
     callbacks: tuple[_CallbackRow, ...] = ()
 
 
+FIELDS = frozenset(_JobRow.__struct_fields__)
+"""The names that a row of this version may hold."""
+
+
 class _Version(Struct):
     v: int
 

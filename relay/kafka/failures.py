@@ -107,7 +107,7 @@ def describe(error: BaseException) -> str:
             return text
         case errors.ClusterAuthorizationFailedError():  # what a broker says of a producer before it knows the topic
             return "may not write to any topic"
-        case errors.BrokerResponseError():
+        case errors.KafkaError():
             told = str(error.args[0]) if error.args and error.args[0] else ""
             return ": ".join(filter(None, (_words(type(error).__name__), told)))
     return str(error) or _words(type(error).__name__)

@@ -1,0 +1,147 @@
+"""The ledger's topic: made the way it must be, or looked at and refused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from relay.errors import LedgerUnusable
+from relay.kafka.closing import within
+from relay.kafka.connection import CLOSE_SECONDS_MAX, Connection
+from relay.kafka.failures import told
+from relay.kafka.topics import Topic, describe_topic
+
+RECORD_BYTES_MAX = 2 * 1024 * 1024
+ADMINISTER_SECONDS_MAX = 20.0
+APPEAR_TRIES_MAX = 50
+APPEAR_PAUSE_SECONDS = 0.1
+
+POLICY, RETENTION = "cleanup.policy", "delete.retention.ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A setting as it is made, and what else is good: `bound` in words for people."""
+
+    value: str
+    bound: str
+    allows: Callable[[str], bool]
+
+
+def _exactly(value: str) -> Rule:
+    return Rule(value=value, bound=f"exactly {value}", allows=lambda found: found == value)
+
+
+def _at_most(value: float) -> Rule:
+    return Rule(value=str(value), bound=f"at most {value}", allows=lambda found: float(found) <= value)
+
+
+def _at_least(value: float) -> Rule:
+    return Rule(value=str(value), bound=f"at least {value}", allows=lambda found: float(found) >= value)
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        # With `delete` in it, live rows, offsets and dead letters would be gone after retention.ms.
+        POLICY: _exactly("compact"),
+        # What is in the newest segment is never compacted, and all of it is read at a start.
+        "segment.ms": _at_most(10 * 60 * 1_000),
+        "min.cleanable.dirty.ratio": _at_most(0.1),
+        "max.compaction.lag.ms": _at_most(30 * 60 * 1_000),
+        # An image that missed tombstones would bring rows back; see image.py.
+        RETENTION: _at_least(24 * 60 * 60 * 1_000),
+        "max.message.bytes": _at_least(RECORD_BYTES_MAX),
+    }
+)
+"""See https://kafka.apache.org/documentation/#topicconfigs"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerTopic:
+    """A topic that has passed. `tombstones_kept_seconds`: how long whoever reads has time to see that a row is gone."""
+
+    topic: Topic
+    tombstones_kept_seconds: float
+
+
+async def ensure(connection: Connection, name: str, *, partitions: int, create_replicas: int | None) -> LedgerTopic:
+    """The topic as it is; where there is none, made first with so many replicas (None: do not make it).
+
+    Raises LedgerUnusable: it is not as it must be, or is not there; KafkaFailure.
+    """
+    settings = await _settings(connection, name)
+    if settings is None and create_replicas is not None:
+        await _create(connection, name, partitions, create_replicas)
+        settings = await _appeared(connection, name)
+    if settings is None:
+        wanted = ", ".join(f"{setting}={rule.value}" for setting, rule in RULES.items())
+        raise LedgerUnusable(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
+    topic = await describe_topic(connection, name, create=False)
+    faults = list(_faults(topic, settings, partitions))
+    if faults:
+        raise LedgerUnusable(f"topic {name}: " + "; ".join(faults))
+    return LedgerTopic(topic=topic, tombstones_kept_seconds=float(settings[RETENTION]) / 1_000)
+
+
+def _faults(topic: Topic, settings: Mapping[str, str], partitions: int) -> Iterator[str]:
+    if topic.partitions != partitions:
+        yield (
+            f"it has {topic.partitions} partitions, and must have {partitions}: "
+            "an account belongs to one partition for good, so their number must never change"
+        )
+    for name, rule in RULES.items():
+        if not rule.allows(settings[name]):
+            yield f"{name} is {settings[name]}, and must be {rule.bound}"
+
+
+async def _settings(connection: Connection, name: str) -> Mapping[str, str] | None:
+    """None: there is no such topic."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(RULES))
+    async with _administration(connection) as admin:
+        [answer] = await admin.describe_configs([resource])
+        [(code, _, _, _, found)] = answer.resources
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:
+            return None
+        if error is not NoError:
+            raise error(name)
+    return {setting: value for setting, value, *_ in found}
+
+
+async def _create(connection: Connection, name: str, partitions: int, replicas: int) -> None:
+    settings = {setting: rule.value for setting, rule in RULES.items()}
+    async with _administration(connection) as admin:
+        answer = await admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=settings)])
+        [(_, code, text)] = answer.topic_errors
+        error = for_code(code)
+        if error not in {NoError, TopicAlreadyExistsError}:  # another replica was faster
+            raise error(text)
+
+
+async def _appeared(connection: Connection, name: str) -> Mapping[str, str] | None:
+    """A broker may not know at once what the controller has made."""
+    for _ in range(APPEAR_TRIES_MAX):
+        settings = await _settings(connection, name)
+        if settings is not None:
+            return settings
+        await asyncio.sleep(APPEAR_PAUSE_SECONDS)
+    return None
+
+
+@asynccontextmanager
+async def _administration(connection: Connection) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for a moment. What fails in here comes out as KafkaFailure."""
+    with told():
+        await connection.reach()  # the client itself would only say that it could not start
+        admin = AIOKafkaAdminClient(**connection.client_arguments())
+        try:
+            async with asyncio.timeout(ADMINISTER_SECONDS_MAX):
+                await admin.start()
+                yield admin
+        finally:
+            await within(CLOSE_SECONDS_MAX, admin.close())

@@ -17,6 +17,21 @@ END_SECONDS_MAX = 20.0  # a request underway ends in this time, well or badly
 CANCEL_SECONDS = 0.1
 
 
+async def end_client(client: AIOKafkaProducer) -> None:
+    """End a client that was started, and drop what is unsent. Bounded.
+
+    aiokafka's own `stop` waits until all is sent, which may be never.
+    """
+    sending = client._sender.sender_task  # noqa: SLF001 - see above
+    sending.cancel()
+    await asyncio.wait([sending], timeout=END_SECONDS_MAX)
+    while not sending.done():
+        sending.cancel()
+        await asyncio.wait([sending], timeout=CANCEL_SECONDS)
+    await within(CLOSE_SECONDS_MAX, client.client.close())
+    client._closed = True  # noqa: SLF001 - or it complains when it is collected
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What is published. Partition: by murmur2 of the key, as Java's clients do it."""
@@ -87,18 +102,8 @@ class Producer:
         return error if known else UnknownTopicOrPartitionError(topic)
 
     async def end(self) -> None:
-        """Whoever waits gets an error, and what is still unsent is dropped. Idempotent, bounded.
-
-        aiokafka's own `stop` waits until all is sent, which may be never.
-        """
+        """Whoever waits gets an error, and what is still unsent is dropped. Idempotent, bounded."""
         if self._ended.done():
             return
         self._ended.set_result(None)
-        sending = self._client._sender.sender_task  # noqa: SLF001 - see above
-        sending.cancel()
-        await asyncio.wait([sending], timeout=END_SECONDS_MAX)
-        while not sending.done():
-            sending.cancel()
-            await asyncio.wait([sending], timeout=CANCEL_SECONDS)
-        await within(CLOSE_SECONDS_MAX, self._client.client.close())
-        self._client._closed = True  # noqa: SLF001 - or it complains when it is collected
+        await end_client(self._client)

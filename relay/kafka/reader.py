@@ -1,14 +1,19 @@
-"""All partitions of one topic, read without a consumer group, from where it is told to begin.
+"""Partitions of one topic, read without a consumer group, from where it is told to begin.
 
 Records of transactions that were aborted, or are still open, are not seen.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    CorruptRecordException,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+    UnsupportedCodecError,
+)
 
 from relay.errors import RelayError
 from relay.kafka.closing import within
@@ -20,16 +25,24 @@ FETCH_BYTES_MAX = 16 * 1024 * 1024
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024  # a record may be larger, and then comes alone
 CLOSE_SECONDS_MAX = 5.0
 ENDS_SECONDS_MAX = 5.0
+SALVAGED_MAX = 500
+SALVAGE_SECONDS = 0.5
+
+GARBLED = (ValueError, CorruptRecordException, UnsupportedCodecError)
 
 
 class Message(NamedTuple):
-    """A record as it was read. Header values are None where there is only a name."""
+    """A record as it was read. Header values are None where there is only a name.
+
+    `garbled`: why nothing but its place could be read; None: it could.
+    """
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
+    garbled: str | None = None
 
 
 class OutOfRange(RelayError):  # noqa: N818 - says what it is
@@ -43,14 +56,23 @@ class OutOfRange(RelayError):  # noqa: N818 - says what it is
 class Reader:
     """Calls raise KafkaFailure. What is read once is not read again before the reader is made anew."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: Topic) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topic: Topic, partitions: Iterable[int]) -> None:
         self._consumer = consumer
         self.topic = topic
-        self._partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        self._partitions = [TopicPartition(topic.name, number) for number in partitions]
 
     @classmethod
-    async def open(cls, connection: Connection, topic: Topic, offsets: Mapping[int, int]) -> Self:
-        """`offsets`: where to begin, by partition; the others begin at the start of the log."""
+    async def open(
+        cls,
+        connection: Connection,
+        topic: Topic,
+        offsets: Mapping[int, int],
+        partitions: Collection[int] | None = None,
+    ) -> Self:
+        """`offsets`: where to begin, by partition; the others begin at the start of the log.
+
+        `partitions`: which to read; None: all.
+        """
         with told():
             arguments = connection.client_arguments()
         consumer = AIOKafkaConsumer(
@@ -61,7 +83,7 @@ class Reader:
             fetch_max_bytes=FETCH_BYTES_MAX,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
         )
-        reader = cls(consumer, topic)
+        reader = cls(consumer, topic, range(topic.partitions) if partitions is None else partitions)
         try:
             with told():
                 async with asyncio.timeout(OPEN_SECONDS_MAX):
@@ -86,18 +108,43 @@ class Reader:
         Also raises OutOfRange, and goes on when `rewind` was called.
         """
         try:
-            with told():
-                found = await self._consumer.getmany(timeout_ms=int(seconds * 1_000), max_records=records_max)
+            return await self._get(*self._partitions, records_max=records_max, seconds=seconds)
         except KafkaFailure as failure:
-            if not isinstance(failure.__cause__, OffsetOutOfRangeError):
-                raise
-            [missing] = failure.__cause__.args
-            raise OutOfRange({each.partition: offset for each, offset in missing.items()}) from failure
+            match failure.__cause__:
+                case OffsetOutOfRangeError(args=[missing]):
+                    raise OutOfRange({each.partition: offset for each, offset in missing.items()}) from failure
+                case cause if isinstance(cause, GARBLED):
+                    return await self._salvage()
+            raise
+
+    async def _get(self, *partitions: TopicPartition, records_max: int, seconds: float) -> Sequence[Message]:
+        with told():
+            found = await self._consumer.getmany(*partitions, timeout_ms=int(seconds * 1_000), max_records=records_max)
         return [
             Message(one.partition, one.offset, one.key, one.value, one.headers)
             for records in found.values()
             for one in records
         ]
+
+    async def _salvage(self) -> Sequence[Message]:
+        """Somewhere is a record that cannot be read, such as one with a header whose name is no text.
+
+        It is found by reading one by one, and passed. The library gives nothing of it.
+        """
+        messages: list[Message] = []
+        for each in self._partitions:
+            try:
+                while len(messages) < SALVAGED_MAX and (
+                    found := await self._get(each, records_max=1, seconds=SALVAGE_SECONDS)
+                ):
+                    messages += found
+            except KafkaFailure as failure:
+                if not isinstance(failure.__cause__, GARBLED):
+                    raise
+                offset = await self._consumer.position(each)
+                messages.append(Message(each.partition, offset, None, None, garbled=failure.detail))
+                self._consumer.seek(each, offset + 1)
+        return messages
 
     async def positions(self) -> Mapping[int, int]:
         """What will be read next, by partition."""
@@ -116,7 +163,7 @@ class Reader:
     def grown(self) -> bool:
         """Whether the topic has got more partitions meanwhile."""
         known = self._consumer.partitions_for_topic(self.topic.name)
-        return known is not None and len(known) > len(self._partitions)
+        return known is not None and len(known) > self.topic.partitions
 
     async def rewind(self, partitions: Collection[int]) -> Mapping[int, int]:
         """Go on at the start of the log; where that is, by partition."""

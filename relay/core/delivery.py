@@ -25,6 +25,7 @@ RETRY_AFTER_SECONDS_MAX = 3_600.0  # a receiver may not put us off for longer at
 PUT_BACK_SECONDS_MAX = 5.0  # after an attempt that does not count, so that another delivery is tried before
 ATTEMPT_SECONDS_MAX = 60.0  # what an attempt may take, when the age of a delivery is judged
 ERROR_CHARACTERS_MAX = 200
+EVERY_ACCOUNT = ("*",)
 
 
 class DeliveryState(StrEnum):
@@ -107,7 +108,7 @@ class Subscription:
     sink: str
     types: frozenset[EventType] = TERMINAL_TYPES
     outcomes: frozenset[Outcome] | None = None
-    accounts: tuple[str, ...] = ("*",)
+    accounts: tuple[str, ...] = EVERY_ACCOUNT
     resumable: bool = True
 
 
@@ -158,7 +159,9 @@ def wants(subscription: Subscription, job: Job, event: Event) -> bool:
         return False
     if event.type in TERMINAL_TYPES and subscription.outcomes is not None and job.outcome not in subscription.outcomes:
         return False
-    return any(fnmatchcase(job.account, pattern) for pattern in subscription.accounts)
+    return subscription.accounts == EVERY_ACCOUNT or any(
+        fnmatchcase(job.account, pattern) for pattern in subscription.accounts
+    )
 
 
 def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Event | None:
@@ -167,10 +170,12 @@ def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Eve
     The terminal event goes before all that is still undelivered, and nothing goes after it. It takes this precedence
     only where the sink wants it: a sink that does not must not lose its earlier events to an event it never sees.
     """
-    wanted = [event for event in job.events if wants(subscription, job, event)]
-    if wanted and wanted[-1].type in TERMINAL_TYPES:
-        wanted = wanted[-1:]
-    return next((event for event in wanted if event.sequence > after_sequence), None)
+    if after_sequence >= job.sequence:  # so it mostly is, and this is asked several times for each delivery
+        return None
+    wanted = [event for event in job.events if event.sequence > after_sequence and wants(subscription, job, event)]
+    if not wanted:
+        return None
+    return wanted[-1] if wanted[-1].type in TERMINAL_TYPES else wanted[0]
 
 
 def owed(delivery: Delivery, job: Job, subscription: Subscription) -> Event | None:

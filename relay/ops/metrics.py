@@ -43,13 +43,15 @@ class Metrics:
         self.registry.register(self._gauges)
         for process in (ProcessCollector, PlatformCollector, GCCollector):
             process(registry=self.registry)
-        # Every request passes here, and to find a series takes longer than to count.
+        # Every request and every delivery passes here, and to find a series takes longer than to count.
         self._intake_jobs = cache(self._counter("relay_intake_jobs", "Jobs handed in", "source", "result").labels)
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
         self._request_seconds = self._histogram("relay_zendesk_request_seconds", "Requests to Zendesk", NETWORK)
         self._events = self._counter("relay_events", "Events recorded", "type", "outcome")
-        self._deliveries = self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome")
-        self._delivery_seconds = self._histogram("relay_delivery_seconds", "Attempts to deliver", NETWORK, "sink")
+        self._deliveries = cache(self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome").labels)
+        self._delivery_seconds = cache(
+            self._histogram("relay_delivery_seconds", "Attempts to deliver", NETWORK, "sink").labels
+        )
         self._commits = self._counter("relay_ledger_commits", "Ledger commits", "outcome")
         self._commit_seconds = self._histogram("relay_ledger_commit_seconds", "Ledger commits", FAST)
         self._loop_lag = self._histogram("relay_event_loop_lag_seconds", "How late the event loop runs", FAST)
@@ -79,8 +81,8 @@ class Metrics:
         self._accounts.detected(account, lag_seconds)
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:
-        self._deliveries.labels(sink, outcome).inc()
-        self._delivery_seconds.labels(sink).observe(seconds)
+        self._deliveries(sink, outcome).inc()
+        self._delivery_seconds(sink).observe(seconds)
 
     def commit(self, outcome: str, seconds: float) -> None:
         self._commits.labels(outcome).inc()

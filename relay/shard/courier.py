@@ -15,6 +15,7 @@ from relay.errors import LedgerError, Unavailable
 from relay.shard.claims import Underway
 from relay.shard.delivering import Delivering
 from relay.shard.ports import Outbox, Surroundings
+from relay.shard.recording import Recording
 from relay.shard.routes import Route
 from relay.shard.settling import Settle
 from relay.shard.sweeping import SWEEP_SECONDS, sweep
@@ -22,6 +23,7 @@ from relay.shard.waiting import IDLE_SECONDS, wait_for
 from relay.shard.writer import Writer
 
 CLAIMS_PER_SLOT = 8  # those underway, those ready to follow, and those that wait for their commit
+CLAIM_BELOW = 0.25  # of that: what is claimed already is read once more with every page
 CLAIMS_MIN = 32  # where one attempt goes first, it is the one of so many that has failed least
 RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
 LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
@@ -42,7 +44,8 @@ class Courier:
         self.state = SinkState.ACTIVE
         self.since: float | None = None
         self.turned_at = self._used_at = surroundings.clock.monotonic()
-        self._delivering = Delivering(route=route, source=source, writer=writer, surroundings=surroundings)
+        self._delivering = Delivering(route=route, source=source, surroundings=surroundings)
+        self._recording = Recording(writer=writer, recorded=self._recorded)
         self._outbox = outbox
         self._writer = writer
         self._around = surroundings
@@ -119,7 +122,7 @@ class Courier:
     def _wants(self) -> bool:
         """More of what is due; pages make it cheap."""
         due = self._due or self._due_at <= self._around.clock.now()
-        return due and self._claimed <= self._claims_max // 2
+        return due and self._claimed <= self._claims_max * CLAIM_BELOW
 
     async def _claim(self) -> None:
         now, limit = self._around.clock.now(), self._claims_max - self._claimed
@@ -142,9 +145,11 @@ class Courier:
 
     def _begin(self, attempts: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
-        while self._ready and not self._stopping and self._writer.healthy.is_set() and self.endpoint.room(now):
-            self._used_at = now
-            attempts.create_task(self._deliver(attempts, self._next(), self.endpoint.begin(now)))
+        while self._may_begin(now):
+            attempts.create_task(self._attempts(attempts, self._next(), self.endpoint.begin(now)))
+
+    def _may_begin(self, now: float) -> bool:
+        return bool(self._ready and not self._stopping and self._writer.healthy.is_set() and self.endpoint.room(now))
 
     def _next(self) -> Underway:
         """Where one attempt goes first, the one that failed least: what a receiver cannot digest must not close it."""
@@ -153,20 +158,27 @@ class Courier:
             self._ready.rotate(-best)
         return self._ready.popleft()
 
-    async def _deliver(self, attempts: asyncio.TaskGroup, underway: Underway, trial: Trial) -> None:
-        try:
+    async def _attempts(self, attempts: asyncio.TaskGroup, underway: Underway, trial: Trial) -> None:
+        """This one, and then others as long as there is room for one more: a task for each would cost too much."""
+        more = True
+        while more:
             intent = await self._delivering.attempt(underway, probe=trial.probe)
-            ended_at = self._around.clock.monotonic()
-            self.endpoint.after(trial, intent.attempt if isinstance(intent, Settle) else None, ended_at)
-            if self.endpoint.stands(ended_at):
-                self._put_back()
+            now = self._used_at = self._around.clock.monotonic()
+            self.endpoint.after(trial, intent.attempt if isinstance(intent, Settle) else None, now)
+            self._recording.add(intent, attempts)
             self._note()
-            self._begin(attempts)
-            await self._delivering.record(intent)
-        finally:
-            self._release([underway])
-            if self._wants() or self.endpoint.stands(self._around.clock.monotonic()):
+            if self.endpoint.stands(now):
+                self._put_back()
                 self._wake.set()
+            more = self._may_begin(now)
+            if more:
+                underway, trial = self._next(), self.endpoint.begin(now)
+                self._begin(attempts)
+
+    def _recorded(self, done: Collection[Underway]) -> None:
+        self._release(done)
+        if self._wants():
+            self._wake.set()
 
     def _put_back(self) -> None:
         """What was claimed and not begun, unharmed."""

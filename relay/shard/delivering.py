@@ -1,18 +1,15 @@
-"""One attempt to deliver: what is sent, to whom, and how it is recorded."""
+"""One attempt to deliver: what is sent, to whom, and what is to be recorded of it."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from relay.core.delivery import Attempt, Delivery, Subscription, give_up, owe, owed
 from relay.core.events import render
 from relay.core.job import Event, Job
-from relay.errors import Unavailable
 from relay.shard.claims import Underway
 from relay.shard.ports import Sink, Surroundings
 from relay.shard.routes import Recipient, Route
 from relay.shard.settling import Change, Settle
-from relay.shard.writer import Writer
 
 NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
 
@@ -20,12 +17,9 @@ NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
 class Delivering:
     """`source`: by account, the CloudEvents source of its events."""
 
-    def __init__(
-        self, *, route: Route, source: Callable[[str], str], writer: Writer, surroundings: Surroundings
-    ) -> None:
+    def __init__(self, *, route: Route, source: Callable[[str], str], surroundings: Surroundings) -> None:
         self._route = route
         self._source = source
-        self._writer = writer
         self._around = surroundings
 
     async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change:
@@ -45,19 +39,6 @@ class Delivering:
             jitter=self._around.random.random(),
             probe=probe,
         )
-
-    async def record(self, intent: Settle | Change) -> None:
-        """However long the ledger takes: what a sink has taken should not be sent twice."""
-        while True:
-            try:
-                await self._writer.submit(intent)
-            except Unavailable as refusal:
-                if self._writer.draining:
-                    return
-                await asyncio.sleep(min(refusal.retry_after_seconds, 1.0))
-                await self._writer.healthy.wait()
-            else:
-                return
 
     async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt:
         began = self._around.clock.monotonic()

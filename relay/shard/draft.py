@@ -87,9 +87,13 @@ class Draft:
         """This incarnation as this batch leaves it; `otherwise`: as it is committed."""
         return self.jobs.get(incarnation_of(otherwise), otherwise)
 
-    def delivery(self, otherwise: Delivery) -> Delivery:
-        """This delivery as this batch leaves it; `otherwise`: as it is committed."""
-        return self.deliveries.get(otherwise.key) or self._memory.delivery(otherwise.key) or otherwise
+    def in_hand(self, claimed: Delivery) -> Delivery:
+        """This delivery as this batch leaves it; `claimed`: as it is committed."""
+        return self.deliveries.get(claimed.key, claimed)
+
+    def delivery(self, read: Delivery) -> Delivery:
+        """This delivery as this batch leaves it; `read`: as the ledger holds it."""
+        return self.deliveries.get(read.key) or self._memory.delivery(read.key) or read
 
     def subscription(self, delivery: Delivery, job: Job) -> Subscription | None:
         """See Memory."""

@@ -45,11 +45,10 @@ class Settle:
     schedule: Schedule
     jitter: float
     probe: bool
-    weight: int = 1
 
     def decide(self, draft: Draft) -> None:
         row = settle(
-            draft.delivery(self.underway.delivery),
+            draft.in_hand(self.underway.delivery),
             self.attempt,
             attempted_sequence=self.attempted_sequence,
             job=draft.job(self.underway.job),
@@ -71,11 +70,25 @@ class Change:
 
     underway: Underway
     rule: Callable[[Delivery, Job, float], Delivery | None]
-    weight: int = 1
 
     def decide(self, draft: Draft) -> None:
-        row, job = draft.delivery(self.underway.delivery), draft.job(self.underway.job)
+        row, job = draft.in_hand(self.underway.delivery), draft.job(self.underway.job)
         draft.put_delivery(self.rule(row, job, draft.now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """How several attempts ended."""
+
+    intents: Sequence[Settle | Change]
+
+    @property
+    def weight(self) -> int:
+        return len(self.intents)
+
+    def decide(self, draft: Draft) -> None:
+        for intent in self.intents:
+            intent.decide(draft)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +104,7 @@ class Overage:
 
     def decide(self, draft: Draft) -> None:
         for underway in self.deliveries:
-            row, job = draft.delivery(underway.delivery), draft.job(underway.job)
+            row, job = draft.in_hand(underway.delivery), draft.job(underway.job)
             subscription = draft.subscription(row, job) or Subscription(sink=row.sink)
             draft.put_delivery(overage(row, job, subscription, schedule=self.schedule, now=draft.now))
 

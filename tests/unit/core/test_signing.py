@@ -1,4 +1,5 @@
 import base64
+import hmac
 import json
 from datetime import UTC, datetime
 
@@ -272,6 +273,15 @@ def test_the_time_may_differ_by_the_tolerance():
     verify([SECRET], headers(), BODY, now=TIMESTAMP - 9, tolerance_seconds=10)
     with pytest.raises(VerificationError):
         verify([SECRET], headers(), BODY, now=TIMESTAMP - 11, tolerance_seconds=10)
+
+
+@pytest.mark.parametrize("size", [0, 2_000, 2_047, 2_048, 4_094, 4_095, 65_536])
+def test_a_body_of_any_length_has_one_signature(size):
+    """It is hashed piece by piece, and the pieces must not show."""
+    body = bytes(index % 251 for index in range(size))
+    content = b"%b.%d.%b" % (MESSAGE_ID.encode(), TIMESTAMP, body)
+    expected = base64.b64encode(hmac.digest(SECRET.key, content, "sha256")).decode()
+    assert sign([SECRET], MESSAGE_ID, TIMESTAMP, body) == f"v1,{expected}"
 
 
 def test_the_reference_library_accepts_what_we_sign():

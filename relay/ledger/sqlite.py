@@ -1,9 +1,7 @@
 """The embedded ledger: one SQLite file, one connection, one thread."""
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,27 +13,25 @@ from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger import deliveries, events, forgetting, jobs, writing
 from relay.ledger.faults import describe, explain, fault
 from relay.ledger.file import FileLock, connect, inspect
+from relay.ledger.thread import LedgerThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class SqliteLedger:
-    """The `Ledger` on the file `path`, whose folder must exist. Calls run in the order in which they were made.
-
-    A call that is cancelled while it runs runs on; one that has not begun is dropped.
-    """
+    """The `Ledger` on the file `path`, whose folder must exist. Calls run in the order in which they were made."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._lock = FileLock(self._path)
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: LedgerThread | None = None
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         if self._thread is not None:
             raise LedgerError(describe(self._path, "it is open already"))
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = LedgerThread()
         try:
             await self._on_thread(self._open)
         except BaseException:
@@ -45,8 +41,8 @@ class SqliteLedger:
     async def close(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown()
+            await thread.call(self._close)
+            thread.stop()
 
     async def commit(self, batch: Batch) -> None:
         await self._run(writing.write, batch)
@@ -130,7 +126,7 @@ class SqliteLedger:
     async def _on_thread(self, function: Callable[[], T]) -> T:
         if self._thread is None:
             raise LedgerError(describe(self._path, "it is not open"))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        return await self._thread.call(function)
 
     def _open(self) -> None:
         try:

@@ -252,10 +252,10 @@ class Roster:
             part = poll.part or Part(poll.watches)
             return self._found(self._bisection.refused(part, poll.watches, poll.taken_at, now), part, now)
         (watch,) = poll.watches
-        if poll.endpoint is Endpoint.SHOW_MANY and self.grace_is_over(watch):
-            self._to_confirm.append(watch)
+        if poll.endpoint is Endpoint.SHOW_MANY:
+            self._confirm_if(watch, now, so=self.grace_is_over(watch))
         else:
-            self._unconfirmed(watch, now)
+            self._stumbled(watch, now)
         return Finding.AT_FAULT
 
     def failed(self, poll: Poll, now: float) -> Finding:
@@ -263,8 +263,11 @@ class Roster:
         if not poll.alone:
             part = poll.part or Part(poll.watches)
             return self._found(self._bisection.failed(part, poll.watches, poll.taken_at, now), part, now)
-        self._unconfirmed(poll.watches[0], now)
-        return Finding.IN_DOUBT if self.in_doubt else Finding.AT_FAULT
+        if self.in_doubt:
+            self.put_back(poll.watches, now)
+            return Finding.IN_DOUBT
+        self._stumbled(poll.watches[0], now)
+        return Finding.AT_FAULT
 
     def _found(self, finding: Finding, part: Part, now: float) -> Finding:
         match finding:
@@ -281,10 +284,13 @@ class Roster:
         waiting.add(watches, now, self._durations.value)
         return waiting.due_at(now, self.terms.price_at(self._gap), self._limits(self._gap))
 
-    def _unconfirmed(self, watch: Watch, now: float) -> None:
-        """Whatever proof of its absence there was, the last word is missing: the grace time begins anew."""
-        if self.grace_is_over(watch):
-            watch.absent_since, watch.misses = watch.looked_at, 1
+    def _stumbled(self, watch: Watch, now: float) -> None:
+        """Zendesk breaks on this job by itself, so it may be there after all: the grace time begins anew.
+
+        One that shares requests may have met a passing trouble: it keeps what was counted until that would be proof.
+        """
+        if watch.apart or self.grace_is_over(watch):
+            watch.absent_since, watch.misses = NEVER, 0
         self.put_back((watch,), now)
 
     def turned_away(self, poll: Poll, now: float) -> None:

@@ -65,8 +65,8 @@ class Watch:
 
     @property
     def seen(self) -> bool:
-        """Whether the last reply that told about it held it."""
-        return self.looked_at > -math.inf and not self.misses
+        """Whether Zendesk has shown it before, and not said since that it is not there."""
+        return self.job.job_status is not None and not self.misses
 
     @property
     def unseen_since(self) -> float:

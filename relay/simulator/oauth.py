@@ -5,7 +5,7 @@ unless some are named, and the first refresh token is made up by `Grants.first_p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import TypeVar
@@ -28,11 +28,13 @@ Kept = TypeVar("Kept")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuth:
     """`issued_only`: no token is accepted but those issued here. `dies_after`: range of seconds after which an access
-    token is dead, however long a life it was promised; None: the promise is kept.
+    token is dead, however long a life it was promised; None: the promise is kept. `lost_rotation`: which refresh of
+    the account is carried out although its answer breaks off; 0: none.
     """
 
     issued_only: bool = False
     dies_after: tuple[float, float] | None = None
+    lost_rotation: int = 0
 
 
 class Standing(StrEnum):
@@ -62,6 +64,7 @@ class Grants:
         self._clients = clients
         self._access: dict[str, _Access] = {}
         self._refresh: dict[str, str | None] = {}  # the access token that goes with it; None: used up
+        self._rotations = 0
 
     def answer(self, body: bytes, now: float, rules: OAuth) -> Answer:
         """The reply to `POST /oauth/tokens`. `body`: JSON or a form."""
@@ -113,7 +116,9 @@ class Grants:
         if access is not None:
             self._access[access] = _Access(dies_at=now, scope="")
         _keep(self._refresh, token, None)
-        return json_answer(200, self._issue_pair(asked, lifetime, now, rules))
+        self._rotations += 1
+        answer = json_answer(200, self._issue_pair(asked, lifetime, now, rules))
+        return replace(answer, cut_after=len(answer.body) // 2) if self._rotations == rules.lost_rotation else answer
 
     def _issue_pair(self, asked: Mapping[str, str], lifetime: int, now: float, rules: OAuth) -> dict[str, object]:
         issued = self._issue(asked, lifetime, now, rules)

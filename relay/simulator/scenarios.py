@@ -240,6 +240,9 @@ _ACCESS = {
         about="the OAuth client is revoked for two minutes", faults=(RevokedClient(window=_A_WHILE),)
     ),
     "expiring-tokens": Scenario(about="issued tokens die after 20 to 90 seconds", oauth=OAuth(dies_after=(20.0, 90.0))),
+    "lost-rotation": Scenario(
+        about="the second use of a refresh token is not answered: its pair is lost", oauth=OAuth(lost_rotation=2)
+    ),
     "issued-tokens": Scenario(about="only tokens from /oauth/tokens are accepted", oauth=OAuth(issued_only=True)),
 }
 

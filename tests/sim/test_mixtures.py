@@ -16,12 +16,15 @@ from sim.judging import (
     assert_told_once_and_right,
     assert_waits_are_kept,
 )
+from sim.test_reconfigure import account, put
 from sim.virtual import run
 from sim.world import World
 
-from relay.core.tokens import ClientCredentials, Grant, RefreshToken
+from relay.core.tokens import ClientCredentials, Grant, RefreshToken, decode_record
+from relay.errors import Reason
 from relay.shard import Shard
 from relay.shard.ports import Polling
+from relay.shard.renewal import TOKEN_MARK
 from relay.simulator import SCENARIOS, combine
 
 HOURS = 3_600.0
@@ -60,9 +63,11 @@ async def _play(names: Sequence[str], seed: int, most: int) -> World:
             ids += await _submit(world, shard, random, most)
             await asyncio.sleep(random.uniform(0, 30))
     async with world.relay() as shard:
+        person = asyncio.create_task(_authorize_anew(world, shard))
         ids += await _submit(world, shard, random, most)
         await _until_told(world, ids)
         await _assert_nothing_is_left(world, shard)
+        person.cancel()
     assert_told_once_and_right(world, ids, shut_for_hours=shut_for_hours)
     assert_spaced(world.exchanges, world.rate)
     assert_waits_are_kept(world.exchanges)
@@ -81,8 +86,26 @@ def _grant(world: World, random: Random, *, must: bool) -> Grant | None:
     kind = random.choice((ClientCredentials, RefreshToken) if must else (None, ClientCredentials, RefreshToken))
     if kind is not RefreshToken:
         return None if kind is None else ClientCredentials(client_id="relay", client_secret="s")
+    return _authorized(world)
+
+
+def _authorized(world: World) -> RefreshToken:
+    """What is configured after a person has let the client in."""
     pair = world.simulator.grants("acme").first_pair(world.clock.now(), world.simulator.scenario.oauth)
     return RefreshToken(client_id="relay", client_secret="s", refresh_token=str(pair["refresh_token"]))
+
+
+async def _authorize_anew(world: World, shard: Shard) -> None:
+    """A person looks in every minute, and where the line of refresh tokens has come to its end, begins another."""
+    while isinstance(world.grants.get("acme"), RefreshToken):
+        await asyncio.sleep(60.0)
+        line = (await world.ledger.marks()).get(f"{TOKEN_MARK}acme")
+        (standing,) = await shard.standing()
+        if line is None or standing.trouble is not Reason.UNAUTHORIZED:
+            continue
+        if world.simulator.grants("acme")._refresh.get(decode_record(line).refresh_token) is None:
+            world.grants["acme"] = _authorized(world)
+            await put(shard, account(world))
 
 
 async def _submit(world: World, shard: Shard, random: Random, most: int) -> list[str]:

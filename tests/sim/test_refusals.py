@@ -8,6 +8,7 @@ import pytest
 from sim.virtual import run
 from sim.world import ModelZendesk, World, data_of
 
+from relay.core.pacing import Rate
 from relay.core.zendesk import Endpoint, NoResponse, Request, Response
 from relay.shard import Shard
 from relay.shard.ports import Polling
@@ -242,10 +243,11 @@ class TestBatchLimit:
     def test_what_zendesk_takes_is_learned_from_one_refusal_and_tried_again_each_hour(self) -> None:
         async def main() -> None:
             world, zendesk = world_with(ids_max=40)
+            world.rate = Rate(max_requests_per_minute=20)
             async with world.relay() as shard:
                 ids = endless(world, 300)
                 await shard.track(world.requests(ids))
-                await seen(world, shard, ids, within=12)
+                await seen(world, shard, ids, within=32)
                 await asyncio.sleep(2 * HOUR)
             refused = zendesk.refused()
             assert len(refused) == 3, "the first, and one an hour"
@@ -273,6 +275,7 @@ class TestBatchLimit:
     def test_it_rises_again_with_what_zendesk_takes(self) -> None:
         async def main() -> None:
             world, zendesk = world_with(ids_max=20)
+            world.rate = Rate(max_requests_per_minute=20)
             async with world.relay() as shard:
                 await shard.track(world.requests(endless(world, 300)))
                 await asyncio.sleep(600.0)

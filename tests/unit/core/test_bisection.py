@@ -1,6 +1,7 @@
 """A poison id and an outage look the same until there is an answer: one is narrowed down, the other waited out."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ class TestRefused:
     def test_who_was_seen_before_is_asked_about_apart_from_who_was_not_and_first(self):
         bisection, watches = Bisection(), jobs(5)
         for watch in watches[:4]:
-            watch.looked_at = 1.0
+            watch.job = replace(watch.job, job_status=b"{}")
         bisection.not_found(Part(watches), watches, 2.0)
         assert [take(bisection)[1] for _ in range(2)] == [watches[:4], watches[4:]]
 

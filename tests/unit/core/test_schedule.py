@@ -180,8 +180,9 @@ class TestConfirmation:
         assert roster.grace_is_over(watch)
         assert roster.failed(roster.take(LOST + 1, GAP), LOST + 1) is Finding.AT_FAULT
         assert not roster.grace_is_over(watch)
-        miss(roster, watch, LOST + 11)
-        assert roster.take(LOST + 11, GAP).confirms, "missing twice, as at first"
+        for now in (LOST + 11, LOST + 21):
+            miss(roster, watch, now)
+        assert roster.take(LOST + 21, GAP).confirms, "missing twice, as at first"
 
     def test_one_who_ends_before_its_confirmation_is_not_asked_about(self):
         roster, (watch,) = roster_of(1)
@@ -265,6 +266,8 @@ class TestRefusal:
     def test_who_was_seen_before_is_separated_from_who_was_not_first(self):
         roster, watches = roster_of(50)
         look(roster, roster.take(5.0, GAP), 5.0)
+        for watch in watches:
+            watch.job = replace(watch.job, job_status=b"{}")
         late = watch_of(99)
         roster.add(late, 6.0, 1.0)
         roster.not_found(roster.take(30.0, GAP), 30.0)
@@ -422,6 +425,30 @@ class TestApart:
         self.looks(roster, answer, 500)
         assert proven
         assert min(proven) >= LOST
+
+    def test_that_zendesk_stumbles_over_it_by_itself_speaks_against_its_absence(self):
+        """Now it is not found, now it breaks everything: something is there."""
+        roster, (bad,) = roster_of(1)
+        isolate(roster, bad, 0.0)
+
+        def answer(poll, now):
+            assert not poll.confirms
+            if int(now) % 3:
+                roster.failed(poll, now)
+            elif poll.endpoint is Endpoint.SHOW_MANY:
+                roster.not_found(poll, now)
+            else:
+                roster.not_shown(bad, now)
+
+        assert len(self.looks(roster, answer, 20_000)) > 70
+
+    def test_an_outage_speaks_neither_for_nor_against_it(self):
+        roster, (absent,) = roster_of(1)
+        isolate(roster, absent, 0.0)
+        roster.add(watch_of(1), 1.0, 1.0)
+        for now in (1.0, 10.0, 20.0, 40.0, 80.0):
+            assert roster.failed(roster.take(now, GAP), now) is Finding.IN_DOUBT
+        assert (absent.misses, absent.absent_since, absent.apart.looks > 0) == (1, 0.0, True)
 
     def test_one_failure_does_not_blind_for_long_who_was_shown_for_hours(self):
         roster, (bad,) = roster_of(1)

@@ -132,3 +132,19 @@ def test_tokens_do_not_pile_up_for_ever(grants, monkeypatch):
     tokens = [ask(grants, grant_type="client_credentials")[1]["access_token"] for _ in range(5)]
     standings = [grants.standing(token, 0.0) for token in tokens]
     assert standings == [Standing.UNKNOWN] * 2 + [Standing.ALIVE] * 3
+
+
+def test_an_answer_may_break_off_after_the_pair_was_made(grants):
+    """The one loss that no client can make up for."""
+    rules = OAuth(lost_rotation=2)
+    first = grants.first_pair(0.0, rules)
+    second = refresh(grants, first["refresh_token"], rules=rules)[1]
+    asked = orjson.dumps(CLIENT | {"grant_type": "refresh_token", "refresh_token": second["refresh_token"]})
+    answer = grants.answer(asked, 1.0, rules)
+    assert answer.cut_after is not None
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(answer.body[: answer.cut_after])
+    assert grants.standing(second["access_token"], 1.0) is Standing.DEAD
+    assert refresh(grants, second["refresh_token"], rules=rules)[0] == 400
+    again = grants.first_pair(2.0, rules)
+    assert refresh(grants, again["refresh_token"], rules=rules)[0] == 200

@@ -39,7 +39,7 @@ class EventCalls:
         more, size = True, 0
         while more and len(shown) < query.limit and size < PAGE_BYTES_MAX:
             page = await self._events.page(wanted, after, min(READ_AT_ONCE, query.limit - len(shown)))
-            rendered = [self._rendered.once(job, event) for job, event in page.events]
+            rendered = [self._rendered.body(job, event) for job, event in page.events]
             shown += rendered
             size += sum(map(len, rendered))
             after, more = page.reached, page.more

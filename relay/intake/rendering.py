@@ -4,32 +4,35 @@ from collections.abc import Callable
 
 from relay.core.events import render, structured
 from relay.core.job import Event, Job
+from relay.intake import sse
+from relay.intake.opaque import write_position
 
 KEPT_MAX = 256
 KEPT_BYTES_MAX = 4 << 20
 
 
 class Rendered:
-    """In CloudEvents' JSON format, on one line. `source`: by account."""
+    """`source`: of events, by account."""
 
     def __init__(self, source: Callable[[str], str]) -> None:
         self._source = source
         self._kept: dict[tuple[int, str], bytes] = {}
         self._size = 0
 
-    def once(self, job: Job, event: Event) -> bytes:
-        """For one reader."""
+    def body(self, job: Job, event: Event) -> bytes:
+        """In CloudEvents' JSON format, on one line."""
         return structured(render(job, event, self._source(job.account)))
 
-    def for_all(self, job: Job, event: Event) -> bytes:
-        """For all who read the newest events at the same time: kept for a while."""
+    def live(self, job: Job, event: Event) -> bytes:
+        """In a stream. Kept for a while, since many read the newest events at the same time."""
         key = (event.position, self._source(job.account))
-        body = self._kept.get(key)
-        if body is None:
-            body = self._kept[key] = self.once(job, event)
-            self._size += len(body)
+        written = self._kept.get(key)
+        if written is None:
+            cursor = write_position(event.position)
+            written = self._kept[key] = sse.event(cursor, event.type, self.body(job, event))
+            self._size += len(written)
             self._trim()
-        return body
+        return written
 
     def _trim(self) -> None:
         while len(self._kept) > KEPT_MAX or self._size > KEPT_BYTES_MAX:

@@ -15,6 +15,7 @@ HEADERS = {
 }
 RETRY_MILLISECONDS = 2_000
 LINGER_SECONDS = 5.0
+BUFFER_BYTES = 64 << 10  # from which on event loops let writers wait
 
 
 class Stalled(RelayError):  # noqa: N818 - says what it is
@@ -53,7 +54,18 @@ class Stream:
         await self._response.prepare(self._request)
 
     async def send(self, data: bytes) -> None:
-        """Returns when there is room for more. While draining, nothing is sent. Raises Stalled."""
+        """Returns when there is room for more. Raises Stalled."""
+        if self._fits(data):
+            await self._response.write(data)
+        elif not self._gate.draining:
+            await self._send_in_time(data)
+
+    def _fits(self, data: bytes) -> bool:
+        """Whether it will not have to be waited for."""
+        transport = self._request.transport
+        return transport is None or transport.get_write_buffer_size() + len(data) < BUFFER_BYTES
+
+    async def _send_in_time(self, data: bytes) -> None:
         done = False
 
         async def write() -> None:

@@ -64,7 +64,7 @@ class Reading:
         """The page in pieces, each with the position of its last event."""
         piece = bytearray()
         for job, event in self._page.events:
-            piece += sse.event(write_position(event.position), event.type, self._rendered.for_all(job, event))
+            piece += self._rendered.live(job, event)
             if len(piece) >= WRITE_BYTES or event is self._page.events[-1][1]:
                 yield bytes(piece), event.position
                 piece.clear()

@@ -1,4 +1,3 @@
-import orjson
 import pytest
 
 from relay.core.events import render, structured
@@ -17,21 +16,22 @@ def test_a_reader_gets_the_bytes_that_a_webhook_gets():
     job = seen(1)
     rendered = Rendered(lambda account: f"https://{account}.test")
     expected = structured(render(job, job.events[0], "https://acme.test"))
-    assert rendered.once(job, job.events[0]) == rendered.for_all(job, job.events[0]) == expected
+    assert rendered.body(job, job.events[0]) == expected
+    assert rendered.live(job, job.events[0]).endswith(b"\ndata: %b\n\n" % expected)
 
 
 def test_for_all_who_read_at_the_same_time_it_is_rendered_once():
     job = seen(1)
     rendered = Rendered(str)
-    assert rendered.for_all(job, job.events[0]) is rendered.for_all(job, job.events[0])
+    assert rendered.live(job, job.events[0]) is rendered.live(job, job.events[0])
 
 
 def test_a_source_that_changes_is_told_at_once():
     sources = {"acme": "https://acme.test"}
     rendered, job = Rendered(sources.__getitem__), seen(1)
-    rendered.for_all(job, job.events[0])
+    rendered.live(job, job.events[0])
     sources["acme"] = "https://elsewhere.test"
-    assert orjson.loads(rendered.for_all(job, job.events[0]))["source"] == "https://elsewhere.test"
+    assert b'"source":"https://elsewhere.test"' in rendered.live(job, job.events[0])
 
 
 @pytest.mark.parametrize(("bound", "value"), [("KEPT_MAX", 5), ("KEPT_BYTES_MAX", 3_000)])
@@ -40,6 +40,6 @@ def test_what_is_kept_is_bounded(monkeypatch, bound, value):
     rendered = Rendered(str)
     for position in range(50):
         job = seen(position)
-        rendered.for_all(job, job.events[0])
+        rendered.live(job, job.events[0])
     assert 1 < len(rendered._kept) <= 5
     assert rendered._size == sum(map(len, rendered._kept.values()))

@@ -1,10 +1,11 @@
 import asyncio
 from dataclasses import replace
-from itertools import count, cycle
+from itertools import count, cycle, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sim import virtual
 
 from relay.core.job import EventType, Job, TrackRequest
 from relay.core.observe import Rules, delete, observe, record, track
@@ -196,13 +197,39 @@ async def test_who_waits_is_woken_when_something_newer_is_published_and_not_befo
     await asyncio.sleep(0)
     assert [task.done() for task in waiting] == [True, False, False]
     life.feed.publish([life.job()])
-    await asyncio.sleep(0)
-    assert [task.done() for task in waiting] == [True, False, False]
     await life.see(life.job())
-    await asyncio.sleep(0)
-    assert [task.done() for task in waiting] == [True, True, False]
+    await waiting[1]
+    assert not waiting[2].done()
     await life.see(life.job())
-    await asyncio.gather(*waiting)
+    await waiting[2]
+
+
+def test_however_fast_events_come_most_of_the_time_is_left_to_others():
+    """A thousand readers are woken by the first of a burst at once, and then for several events together."""
+
+    async def burst():
+        life, woken = Life(), []
+        loop = asyncio.get_running_loop()
+
+        async def read():
+            after = 0
+            while after < 100:
+                await life.feed.wait(after)
+                after = (await life.feed.page(ALL, after, 1_000)).reached
+                woken.append(loop.time())
+
+        readers = [asyncio.create_task(read()) for _ in range(1_000)]
+        await asyncio.sleep(5)
+        for _ in range(100):
+            await life.see(life.job())
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*readers)
+        return sorted(set(woken))
+
+    moments = virtual.run(burst())
+    assert moments[0] == pytest.approx(5)
+    assert moments[-1] < 6.5
+    assert all(later - earlier > 0.3 for earlier, later in pairwise(moments))
 
 
 async def test_one_who_goes_away_wakes_nobody(life):

@@ -1,7 +1,7 @@
 """The thread on which all statements run.
 
-A `ThreadPoolExecutor` of one thread does the same, with two futures, a semaphore and a condition for each call; half of
-what a small commit costs the event loop was that.
+A `ThreadPoolExecutor` of one thread does the same, but its two futures, semaphore and condition for each call double
+what a small commit costs the event loop.
 """
 
 import asyncio

@@ -45,16 +45,16 @@ class SqliteLedger:
             thread.stop()
 
     async def commit(self, batch: Batch) -> None:
-        await self._run(writing.write, batch)
+        await self.run(writing.write, batch)
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
-        return await self._run(jobs.live, after, limit)
+        return await self.run(jobs.live, after, limit)
 
     async def find(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
-        return await self._run(jobs.find, keys)
+        return await self.run(jobs.find, keys)
 
     async def deliveries_of(self, job: Job) -> Sequence[Delivery]:
-        return await self._run(deliveries.deliveries_of, job)
+        return await self.run(deliveries.deliveries_of, job)
 
     async def page(
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
@@ -62,21 +62,21 @@ class SqliteLedger:
         found: list[Job] = []
         place: Cursor | None = after or jobs.NEWEST
         while place is not None and len(found) < limit:
-            some, place = await self._run(jobs.scan, accounts, state, place, limit - len(found))
+            some, place = await self.run(jobs.scan, accounts, state, place, limit - len(found))
             found.extend(some)
         return found
 
     async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        return await self._run(deliveries.due, endpoint, now, limit)
+        return await self.run(deliveries.due, endpoint, now, limit)
 
     async def next_due(self, endpoint: str, after: float) -> float | None:
-        return await self._run(deliveries.next_due, endpoint, after)
+        return await self.run(deliveries.next_due, endpoint, after)
 
     async def overaged(self, endpoint: str, owed_before: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        return await self._run(deliveries.overaged, endpoint, owed_before, limit)
+        return await self.run(deliveries.overaged, endpoint, owed_before, limit)
 
     async def delivery(self, key: DeliveryKey) -> tuple[Delivery, Job] | None:
-        return await self._run(deliveries.delivery, key)
+        return await self.run(deliveries.delivery, key)
 
     async def deliveries(
         self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
@@ -84,30 +84,30 @@ class SqliteLedger:
         found: list[tuple[Delivery, Job]] = []
         place: DeliveryKey | None = after or deliveries.NEWEST
         while place is not None and len(found) < limit:
-            some, place = await self._run(deliveries.scan, wanted, place, limit - len(found))
+            some, place = await self.run(deliveries.scan, wanted, place, limit - len(found))
             found.extend(some)
         return found
 
     async def backlog(self) -> Mapping[str, Backlog]:
-        return await self._run(deliveries.backlog)
+        return await self.run(deliveries.backlog)
 
     async def events(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
-        return await self._run(events.page, wanted, after, limit)
+        return await self.run(events.page, wanted, after, limit)
 
     async def position_before(self, moment: float) -> int:
-        return await self._run(events.position_before, moment)
+        return await self.run(events.position_before, moment)
 
     async def positions(self) -> Positions:
-        return await self._run(events.positions)
+        return await self.run(events.positions)
 
     async def marks(self) -> Mapping[str, bytes]:
-        return await self._run(writing.marks)
+        return await self.run(writing.marks)
 
     async def forget(self, retention: Retention, limit: int) -> int:
         forgotten = 0
         place: forgetting.Ended | None = forgetting.FIRST_ENDED
         while place is not None and forgotten < limit:
-            count, place = await self._run(forgetting.forget, retention, place, limit - forgotten)
+            count, place = await self.run(forgetting.forget, retention, place, limit - forgotten)
             forgotten += count
         return forgotten
 
@@ -115,9 +115,11 @@ class SqliteLedger:
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
-    async def _run(
+    async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        """What the function answers, called with the connection on its thread. Raises what it raises, or LedgerError."""
+
         def call() -> T:
             return function(self._opened(), *args, **kwargs)
 

@@ -118,7 +118,7 @@ class SqliteLedger:
     async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What the function answers, called with the connection on its thread. Raises what it raises, or LedgerError."""
+        """What the function answers, called with the connection, on its thread. Raises what it raises."""
 
         def call() -> T:
             return function(self._opened(), *args, **kwargs)

@@ -159,8 +159,13 @@ def wants(subscription: Subscription, job: Job, event: Event) -> bool:
         return False
     if event.type in TERMINAL_TYPES and subscription.outcomes is not None and job.outcome not in subscription.outcomes:
         return False
+    return concerns(job.account, subscription)
+
+
+def concerns(account: str, subscription: Subscription) -> bool:
+    """Whether the sink wants to hear of this account at all."""
     return subscription.accounts == EVERY_ACCOUNT or any(
-        fnmatchcase(job.account, pattern) for pattern in subscription.accounts
+        fnmatchcase(account, pattern) for pattern in subscription.accounts
     )
 
 

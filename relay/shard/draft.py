@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
-from relay.core.delivery import Delivery, DeliveryKey, Subscription, owe
+from relay.core.delivery import Delivery, DeliveryKey, Subscription, owe, wants
 from relay.core.job import Event, Job, JobKey
 from relay.core.observe import record
 from relay.core.record import Batch
 from relay.shard.claims import Claims, Incarnation, incarnation_of
 from relay.shard.live import Live
+from relay.shard.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +19,14 @@ class Memory:
 
     live: Live
     claims: Claims
-    subscriptions: Sequence[Subscription]
+    subscriptions: Subscriptions
 
     def subscription(self, delivery: Delivery, job: Job) -> Subscription | None:
         """What the receiver of this delivery wants to hear; None: nobody knows the sink (any more)."""
         callback = find(job, delivery.sink) if is_callback(delivery.sink) else None
         if callback is not None:
             return subscription_of(callback)
-        return next((one for one in self.subscriptions if one.sink == delivery.sink), None)
+        return self.subscriptions.of_sink(delivery.sink)
 
     def delivery(self, key: DeliveryKey) -> Delivery | None:
         claimed = self.claims.delivery(key)
@@ -110,8 +111,9 @@ class Draft:
         job = record(job, self.position)
         self.events.append((job, job.events[-1]))
         self.put(job)
-        for subscription in (*self._memory.subscriptions, *map(subscription_of, job.callbacks)):
-            self.owe(job, subscription)
+        for subscription in (*self._memory.subscriptions.concerning(job.account), *map(subscription_of, job.callbacks)):
+            if wants(subscription, job, job.events[-1]):  # one that it does not want changes nothing for it
+                self.owe(job, subscription)
 
     def owe(self, job: Job, subscription: Subscription) -> None:
         """What this sink is to get of the job's events by now, one of which may be new to it."""

@@ -20,6 +20,7 @@ from relay.shard.intents import Intent
 from relay.shard.live import Live
 from relay.shard.ports import Recorder, Surroundings
 from relay.shard.settling import Revival
+from relay.shard.subscriptions import Subscriptions
 from relay.shard.waiting import wait_for
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Writer:
     ) -> None:
         self._recorder = recorder
         self._claims = Claims()
-        self._memory = Memory(live=live, claims=self._claims, subscriptions=subscriptions)
+        self._memory = Memory(live=live, claims=self._claims, subscriptions=Subscriptions(subscriptions))
         self._published = published
         self._around = surroundings
         self._queue: deque[_Waiting] = deque()

@@ -50,7 +50,10 @@ class DeadLetters:
             ("relay.source.partition", str(one.message.partition).encode()),
             ("relay.source.offset", str(one.message.offset).encode()),
         ]
-        return Record(topic=self._topic, key=one.message.key, value=one.message.value, headers=headers)
+        key, value = one.message.key, one.message.value
+        if key is None and value is None:  # which aiokafka does not write
+            value = b""
+        return Record(topic=self._topic, key=key, value=value, headers=headers)
 
     def _without_body(self, one: Unreadable) -> Record:
         """It was as large as a record may be, and with the reason it is too large: the reason says where it is."""

@@ -48,6 +48,8 @@ def read(messages: Sequence[Message], rules: Rules) -> tuple[list[tuple[Message,
 def _request(message: Message, rules: Rules) -> TrackRequest:
     """Raises Problem."""
     value = message.value
+    if message.garbled is not None:
+        raise Problem(400, Code.INVALID_JSON, f"the record cannot be read: {message.garbled}")
     if value is None:
         raise Problem(400, Code.INVALID_JSON, "there is no value")
     if len(value) > VALUE_BYTES_MAX:

@@ -67,7 +67,7 @@ async def relay_on(folder: Path, bootstrap: str, **sections: Any) -> AsyncIterat
         yield found, relay
 
 
-async def output(*command: str | Path, given: bytes = b"") -> str:
+async def output(*command: str | bytes | Path, given: bytes = b"") -> str:
     """What a program prints that must succeed."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)

@@ -273,6 +273,20 @@ async def test_a_client_that_nobody_here_wrote_hands_in_jobs(tmp_path, kafka, to
     assert "relay.error.code=invalid_json" in headers
 
 
+async def test_a_record_that_not_even_the_library_can_read_stops_nobody(tmp_path, kafka, topics, require):
+    """The name of a header is text, and brokers do not look."""
+    kcat = require("kcat")
+    topic, dead = await intake_topics(topics, partitions=1)
+    await topics.produce(topic, item(id="before"))
+    await output(kcat, "-b", kafka, "-t", topic, "-P", "-H", b"\xff\xfe=x", given=item(id="garbled"))
+    await topics.produce(topic, item(id="after"))
+    async with relay_on(tmp_path, kafka, intake=reads(topic, dead)) as (found, relay):
+        assert {job_id for _, job_id in await known(found, relay, 2)} == {"before", "after"}
+        [record] = await topics.read(dead, 1)
+    told = dict(record.headers)
+    assert (record.value, told["relay.source.offset"], told["relay.error.code"]) == (b"", b"1", b"invalid_json")
+
+
 async def test_the_ends_of_jobs_that_came_by_kafka_go_by_kafka(tmp_path, kafka, topics):
     topic, dead = await intake_topics(topics)
     events = await topics.create("events")

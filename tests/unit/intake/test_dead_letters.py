@@ -81,6 +81,11 @@ async def test_one_that_is_too_large_to_be_kept_is_told_of_all_the_same(dead_let
     ]
 
 
+async def test_one_without_key_and_value_has_an_empty_value(dead_letters, topic):
+    await dead_letters.bury([Unreadable(Message(0, 0, None, None), Code.INVALID_JSON, "there is no value")])
+    assert (topic.records[0].key, topic.records[0].value) == (None, b"")
+
+
 async def test_while_the_topic_takes_nothing_that_is_not_passed_over(dead_letters, topic):
     topic.reason = Reason.NOT_FOUND
     with pytest.raises(NotPublished):

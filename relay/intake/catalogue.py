@@ -13,7 +13,7 @@ from relay.intake.negotiation import EVENT_STREAM
 from relay.intake.probes import HealthReport
 from relay.intake.queries import DeliveryQuery, EventQuery, ListQuery, ReadQuery
 from relay.intake.sink_calls import Span
-from relay.intake.sink_views import DeliveryList, Recovered, Retried, SinkDetails, SinkList, Tested
+from relay.intake.sink_views import DeliveryList, Recovered, Retried, SinkDetails, SinkList, TrialResult
 from relay.intake.views import AccountList, JobDetails, JobPage
 
 
@@ -143,7 +143,7 @@ OPERATION = (
         name="testSink",
         summary="Send a signed `relay.test` event, once.",
         scopes=[Scope.ADMIN],
-        answers={200: ("How it went.", Tested)},
+        answers={200: ("How it went.", TrialResult)},
         problems=CHANGING,
     ),
     Call(

@@ -57,7 +57,7 @@ class SinkCalls:
     async def test(self, request: web.Request) -> web.Response:
         """POST /v1/sinks/{name}/test: how one attempt went, which may take as long as the sink's timeout."""
         attempt = await self._sinks.test(self._name(request))
-        return web.Response(body=sink_views.tested(attempt), headers=JSON_NOW)
+        return web.Response(body=sink_views.trial_result(attempt), headers=JSON_NOW)
 
     async def recover(self, request: web.Request) -> web.Response:
         """POST /v1/sinks/{name}/recover: how many dead deliveries are owed again."""

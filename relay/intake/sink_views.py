@@ -33,7 +33,7 @@ class SinkList(Shown):
     sinks: list[SinkDetails]
 
 
-class Tested(Shown):
+class TrialResult(Shown):
     """How the attempt to send a `relay.test` went."""
 
     delivered: bool
@@ -103,8 +103,8 @@ def _sink(standing: SinkStanding) -> dict[str, Any]:
     }
 
 
-def tested(attempt: Attempt) -> bytes:
-    """A `Tested`."""
+def trial_result(attempt: Attempt) -> bytes:
+    """A `TrialResult`."""
     detail = ": ".join(filter(None, (attempt.reason, attempt.detail)))
     return orjson.dumps({"delivered": attempt.reason is None, "detail": detail or None})
 

@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 
 async def wait_for(event: asyncio.Event, seconds: float = IDLE_SECONDS) -> None:
     """Return when the event is set, or after so many seconds, 10 at most: a loop that waits must still be seen."""
+    if event.is_set():  # as it mostly is under load; a timeout costs more than all else here
+        return
     try:
         async with asyncio.timeout(max(0.0, min(seconds, IDLE_SECONDS))):
             await event.wait()

@@ -63,6 +63,13 @@ class LedgerError(RelayError):
     """The ledger did not do what was asked, and nothing of it is durable; it may work again later."""
 
 
+class LedgerLost(LedgerError):  # noqa: N818 - says what it is
+    """The record may hold more than its owner knows: what failed was written after all, or others have written.
+
+    Nothing is recorded by this owner any more: whoever is still to own it opens it, and loads from it, anew.
+    """
+
+
 class LedgerUnusable(LedgerError, ConfigError):  # noqa: N818 - says what it is
     """The ledger cannot be opened as it is (corrupt, read-only, foreign, locked); a person must look. Exit code 2."""
 

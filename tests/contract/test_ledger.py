@@ -1,4 +1,4 @@
-"""What every ledger must do: the reference in memory and SQLite pass the same tests."""
+"""What every ledger must do: the reference in memory, SQLite, and a partition of a Kafka topic pass the same tests."""
 
 import asyncio
 from dataclasses import replace
@@ -33,12 +33,22 @@ FORGET_ALL = Retention(finished_before=1e9, dead_before=1e9)
 CALLBACKS = [sink_of(f"https://shop.example/{path}") for path in ("hooks/1", "hooks/2")]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def ledger(request, tmp_path):
-    made: Ledger = MemoryLedger() if request.param == "memory" else SqliteLedger(tmp_path / "relay.db")
-    await made.open()
-    yield made
-    await made.close()
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
+def closed_ledger(request, tmp_path) -> Ledger:
+    match request.param:
+        case "memory":
+            return MemoryLedger()
+        case "sqlite":
+            return SqliteLedger(tmp_path / "relay.db")
+        case _:
+            return request.getfixturevalue("ledger_partitions").ledger(tmp_path)
+
+
+@pytest.fixture
+async def ledger(closed_ledger):
+    await closed_ledger.open()
+    yield closed_ledger
+    await closed_ledger.close()
 
 
 def job(name: str = "a", *, account: str = "acme", tracked_at: float = 100.0, **fields) -> Job:

@@ -12,7 +12,7 @@ version does not know stay in a row when it is written again: a relay that is ne
 have put them there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -67,19 +67,16 @@ class Changes:
     def empty(self) -> bool:
         return not (self.gone_jobs or self.gone_deliveries or self.jobs or self.deliveries or self.marks)
 
-    def keys(self) -> Iterator[bytes]:
-        """Of the rows that may hold fields unknown to this version."""
-        yield from (_job_key(*gone) for gone in self.gone_jobs)
-        yield from (_delivery_key(gone) for gone in self.gone_deliveries)
-        yield from (_job_key(*incarnation_of(job)) for job in self.jobs)
-        yield from (_delivery_key(delivery.key) for delivery in self.deliveries)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """`unknown`: by key, what a row holds that this version does not know, as it stands before the row's last byte."""
+    """What a run of records comes to. `keys`: of all rows that it is about.
+
+    `unknown`: by key, what a row holds that this version does not know, as it stands before the row's last byte.
+    """
 
     changes: Changes
+    keys: AbstractSet[bytes]
     unknown: Mapping[bytes, bytes]
 
 
@@ -116,7 +113,7 @@ def to_records(changes: Changes, unknown: Mapping[bytes, bytes]) -> list[Record]
 
 
 def from_records(records: Iterable[Record]) -> Read:
-    """What a run of records comes to. Raises Undecipherable, naming the key."""
+    """Raises Undecipherable, naming the key."""
     reading = _Reading()
     for record in records:
         try:
@@ -135,8 +132,10 @@ class _Reading:
         self._marks: dict[str, bytes | None] = {}
         self._positions: Positions | None = None
         self._unknown: dict[bytes, bytes] = {}
+        self._keys: set[bytes] = set()
 
     def add(self, record: Record) -> None:
+        self._keys.add(record.key)
         self._unknown.pop(record.key, None)
         match _decode_key(record.key):
             case ["job", str(account), str(id_), float(tracked_at)]:
@@ -187,7 +186,7 @@ class _Reading:
             marks=self._marks,
             positions=self._positions,
         )
-        return Read(changes=changes, unknown=self._unknown)
+        return Read(changes=changes, keys=self._keys, unknown=self._unknown)
 
 
 _json = Encoder()

@@ -1,0 +1,148 @@
+"""The image of one partition: the tables of the SQLite ledger, and how far the topic was read into them.
+
+Both change in one transaction, so an image is always what the partition was at its position. It may be thrown away at
+any time, and is, when it could not be brought up to date by reading on: it is of another topic, damaged, or so old
+that tombstones which it has not seen may be gone, and rows would come back.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import orjson
+
+from relay.core.record import Batch, Retention
+from relay.errors import LedgerError, LedgerUnusable
+from relay.ledger.file import FileLock
+from relay.ledger.forgetting import FIRST_ENDED, Ended, choose
+from relay.ledger.kafka import image_statements
+from relay.ledger.kafka.records import Changes, Read, Record, changes_of, to_records
+from relay.ledger.kafka.topics import LedgerTopic
+from relay.ledger.sqlite import SqliteLedger
+
+OWN = "image/"  # the names of marks that are the image's own and stand in no record
+POSITION = f"{OWN}position"
+UNKNOWN = f"{OWN}unknown/"  # + key: fields of the row that this version does not know
+AGE_MAX = 0.5  # of the time that tombstones are kept
+
+
+class Position(NamedTuple):
+    """`offset`: of what is to be read next. `at`: when that was known, seconds since the epoch."""
+
+    source: str
+    offset: int
+    at: float
+
+
+class Image:
+    """`source`: names the partition, and tells it from a later one of the same name. `now`: wall clock."""
+
+    def __init__(self, path: Path, *, source: str, tombstones_kept_seconds: float, now: Callable[[], float]) -> None:
+        self._path = path
+        self._source = source
+        self._age_seconds_max = AGE_MAX * tombstones_kept_seconds
+        self._now = now
+        self._unknown: Mapping[bytes, bytes] = {}
+        self.rows = SqliteLedger(path)
+        self.offset: int | None = None
+
+    @classmethod
+    def of(cls, folder: Path, topic: LedgerTopic, partition: int, *, now: Callable[[], float]) -> Self:
+        """In a file of its own in the folder, which must exist."""
+        return cls(
+            folder / f"relay.{topic.topic.name}.{partition}.db",
+            source=f"{topic.topic.id}/{partition}",
+            tombstones_kept_seconds=topic.tombstones_kept_seconds,
+            now=now,
+        )
+
+    async def open(self) -> None:
+        """Take up what is there, or begin anew. `offset` tells where to read on; None: at the start of the log.
+
+        Raises LedgerUnusable: another process has it, or there can be no file.
+        """
+        try:
+            await self._open()
+        except LedgerUnusable:
+            await self.rows.close()
+            self._remove()  # unless somebody has it
+            await self._open()
+
+    async def close(self) -> None:
+        """Idempotent; safe before `open`."""
+        await self.rows.close()
+
+    async def start_over(self) -> None:
+        """What was read is of no use any more."""
+        await self.rows.close()
+        self._remove()
+        await self._open()
+
+    async def _open(self) -> None:
+        await self.rows.open()
+        await self.rows.run(image_statements.prepare)
+        marks = await self.rows.marks()
+        position = _position(marks.get(POSITION))
+        if position is not None and self._outdated(position):
+            raise LedgerUnusable("this image is of another topic, or too old")
+        self.offset = None if position is None else position.offset
+        self._unknown = {
+            name.removeprefix(UNKNOWN).encode(): value for name, value in marks.items() if name.startswith(UNKNOWN)
+        }
+
+    def _outdated(self, position: Position) -> bool:
+        return position.source != self._source or self._now() - position.at > self._age_seconds_max
+
+    def _remove(self) -> None:
+        lock = FileLock(self._path)
+        lock.acquire()
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        finally:
+            lock.release()
+
+    async def marks(self) -> Mapping[str, bytes]:
+        return {name: value for name, value in (await self.rows.marks()).items() if not name.startswith(OWN)}
+
+    async def changes_of(self, batch: Batch) -> Changes:
+        """Raises AlreadyKnown, or LedgerError: it belongs to what the ledger does not hold."""
+        await self.rows.run(image_statements.check, batch)
+        return changes_of(batch)
+
+    async def forgetting(self, retention: Retention, limit: int) -> Changes:
+        """What may go; at most so many jobs."""
+        gone: list[tuple[float, str, str]] = []
+        place: Ended | None = FIRST_ENDED
+        while place is not None and len(gone) < limit:
+            some, place = await self.rows.run(choose, retention, place, limit - len(gone))
+            gone.extend(some)
+        return await self.rows.run(image_statements.removal, gone)
+
+    def records_of(self, changes: Changes) -> Sequence[Record]:
+        """Raises LedgerError: a value cannot be recorded."""
+        try:
+            return to_records(changes, self._unknown)
+        except (TypeError, ValueError) as error:
+            raise LedgerError(f"a value cannot be recorded: {error}") from error
+
+    async def apply(self, read: Read, offset: int) -> None:
+        """Take up what stands in the log before `offset`. Raises LedgerError."""
+        lapsed = self._unknown.keys() & (read.keys - read.unknown.keys())
+        position = Position(self._source, offset, self._now())
+        own = {
+            POSITION: orjson.dumps([*position]),
+            **{UNKNOWN + key.decode(): None for key in lapsed},
+            **{UNKNOWN + key.decode(): value for key, value in read.unknown.items()},
+        }
+        await self.rows.run(image_statements.write, read.changes, own)
+        self.offset = offset
+        self._unknown = {key: value for key, value in self._unknown.items() if key not in lapsed} | dict(read.unknown)
+
+    async def settle(self) -> None:
+        """To be called where reading has come to the end: what was read out of order is put in order."""
+        await self.rows.run(image_statements.settle)
+
+
+def _position(row: bytes | None) -> Position | None:
+    return None if row is None else Position(*orjson.loads(row))

@@ -1,0 +1,172 @@
+"""One partition as a ledger: its topic is the authority, its image answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from relay.core.record import Batch, Retention
+from relay.errors import LedgerError, LedgerLost, Undecipherable
+from relay.kafka.connection import Connection
+from relay.kafka.failures import KafkaFailure
+from relay.ledger.kafka.image import Image
+from relay.ledger.kafka.producer import Fenced, PartitionProducer
+from relay.ledger.kafka.records import Changes, from_records
+from relay.ledger.kafka.tail import Tail
+from relay.ledger.kafka.topics import LedgerTopic
+
+CLOSE_SECONDS_MAX = 2.0
+
+
+class KafkaLedger:
+    """The `Ledger` on one partition of a topic.
+
+    It is ours from `open`, which fences whoever had it, until somebody else fences us. What failed to be committed may
+    be in the topic all the same. So after a failure the next commit takes the partition again and reads to its end;
+    if nothing has come, what the caller knows is what the topic holds, and it goes on. Otherwise the ledger is lost to
+    its caller: every commit raises LedgerLost, and whoever still owns the partition opens it and loads from it anew.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        cluster: str,
+        topic: LedgerTopic,
+        partition: int,
+        image: Image,
+    ) -> None:
+        self._connection = connection
+        self._cluster = cluster
+        self._topic = topic.topic
+        self._partition = partition
+        self._name = f"topic {topic.topic.name}/{partition}"
+        self._image = image
+        self._tail = Tail(connection, topic.topic, partition, image)
+        self._turn = asyncio.Lock()
+        self._producer: PartitionProducer | None = None
+        self._running: set[asyncio.Task[Changes]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._lost: str | None = None
+        rows = image.rows
+        self.live = rows.live
+        self.find = rows.find
+        self.deliveries_of = rows.deliveries_of
+        self.page = rows.page
+        self.due = rows.due
+        self.next_due = rows.next_due
+        self.overaged = rows.overaged
+        self.delivery = rows.delivery
+        self.deliveries = rows.deliveries
+        self.backlog = rows.backlog
+        self.events = rows.events
+        self.position_before = rows.position_before
+        self.positions = rows.positions
+        self.marks = image.marks
+        self.size_bytes = rows.size_bytes
+
+    async def open(self) -> None:
+        """Take the partition, from whoever has it, and read it to its end. Raises LedgerError or LedgerUnusable."""
+        await self._image.open()
+        self._lost = None
+        try:
+            await self._take_over()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Idempotent, bounded; safe before `open`. A commit that takes too long is left to its own: written or not."""
+        self._lost = "it is closed"
+        await _finish(self._running)
+        self._give_up()
+        await _finish(self._ending)
+        await self._image.close()
+
+    async def commit(self, batch: Batch) -> None:
+        """Durable when it returns, by all replicas in sync. Raises AlreadyKnown, LedgerError or LedgerLost."""
+
+        async def decide() -> Changes:
+            return await self._image.changes_of(batch)
+
+        await self._in_turn(self._change(decide))
+
+    async def forget(self, retention: Retention, limit: int) -> int:
+        async def decide() -> Changes:
+            return await self._image.forgetting(retention, limit)
+
+        return len((await self._in_turn(self._change(decide))).gone_jobs)
+
+    async def _in_turn(self, change: Coroutine[Any, Any, Changes]) -> Changes:
+        """A caller who gives up does not stop it half-way."""
+        task = asyncio.create_task(change)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _change(self, decide: Callable[[], Awaitable[Changes]]) -> Changes:
+        async with self._turn:
+            producer = await self._ready()
+            changes = await decide()
+            if not changes.empty:
+                await self._write(producer, changes)
+            return changes
+
+    async def _ready(self) -> PartitionProducer:
+        if self._producer is None and self._lost is None and await self._take_over():
+            self._lost = "what had failed to be committed was written after all, or others have written"
+        if self._producer is None or self._lost is not None:
+            raise LedgerLost(f"{self._name}: {self._lost}")
+        return self._producer
+
+    async def _take_over(self) -> bool:
+        """Whether the image has changed. Fencing comes first: so nothing is written beyond the end that is read to."""
+        with self._explained():
+            producer = await PartitionProducer.start(
+                self._connection, cluster=self._cluster, topic=self._topic.name, partition=self._partition
+            )
+            self._producer = producer
+            try:
+                return await self._tail.catch_up()
+            except BaseException:
+                self._give_up()
+                raise
+
+    async def _write(self, producer: PartitionProducer, changes: Changes) -> None:
+        records = self._image.records_of(changes)
+        try:
+            read = from_records(records)  # what could not be read again must not be written
+        except Undecipherable as error:
+            raise LedgerError(f"a value cannot be recorded: {error}") from error
+        try:
+            with self._explained():
+                offset = await producer.commit(records)
+            await self._image.apply(read, offset)
+        except BaseException as error:
+            self._give_up()
+            if isinstance(error.__cause__, Fenced):
+                self._lost = "another owner has taken it"
+                raise LedgerLost(f"{self._name}: {self._lost}") from error
+            raise
+
+    def _give_up(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            ending = asyncio.create_task(producer.end())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaFailure as failure:
+            raise LedgerError(f"{self._name}: {failure}") from failure
+
+
+async def _finish(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Let them come to an end, for a bounded time."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+    for task in tasks:
+        task.cancel()

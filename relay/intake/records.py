@@ -41,7 +41,8 @@ def read(messages: Sequence[Message], rules: Rules) -> tuple[list[tuple[Message,
         try:
             requests.append((message, _request(message, rules)))
         except Problem as problem:
-            unreadable.append(Unreadable(message, problem.code, problem.detail))
+            detail = "; ".join(fault.detail for fault in problem.faults) or problem.detail
+            unreadable.append(Unreadable(message, problem.code, detail))
     return requests, unreadable
 
 

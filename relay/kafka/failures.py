@@ -23,6 +23,9 @@ class KafkaFailure(RelayError):  # noqa: N818 - says what it is
 class TlsFileError(ssl.SSLError):
     """A file of our side of TLS cannot be used. The text begins with its key."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(ssl.SSL_ERROR_SSL, text)
+
 
 class TokenUnreadableError(OSError):
     """There is no token to sign in with."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from relay.core.events import (
     TERMINAL_TYPES,
+    binary,
     event_id,
     render,
     source_of,
@@ -196,6 +197,17 @@ def test_the_attributes():
     assert (event.subject, event.partitionkey) == (job.id, f"acme/{job.id}")
     assert (event.sequence, event.time) == ("0000000003", "2026-02-03T08:00:10.250Z")
     assert "traceparent" not in orjson.loads(structured(replace(event, traceparent=None)))
+
+
+@pytest.mark.parametrize("traceparent", [None, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
+def test_in_kafkas_binary_mode_the_headers_are_the_same_attributes(traceparent):
+    job = examples()["completed"]
+    event = replace(render(job, job.events[-1], SOURCE), traceparent=traceparent)
+    headers = binary(event)
+    assert len(dict(headers)) == len(headers)
+    attributes = {name: value for name, value in orjson.loads(structured(event)).items() if name != "data"}
+    names = {name: "content-type" if name == "datacontenttype" else f"ce_{name}" for name in attributes}
+    assert dict(headers) == {names[name]: value.encode() for name, value in attributes.items()}
 
 
 def test_the_id_is_written_in_stone():

@@ -123,3 +123,44 @@ def test_scheme_and_default_port_make_no_difference_and_other_ports_do(host, por
     plain = authority(f"https://{host}")
     assert authority(f"https://{host}:443") == authority(f"http://{host}:80") == plain
     assert (authority(f"https://{host}:{port}") == plain) is (port == 443)
+
+
+@pytest.mark.parametrize("name", ["acme", "globex", "nobody"])
+def test_which_accounts_are_configured_can_be_asked(name):
+    assert (name in DIRECTORY) == (name != "nobody")
+
+
+@pytest.mark.parametrize(
+    ("key", "account", "url", "found"),
+    [
+        (b"globex", "acme", "https://globex.zendesk.com/x", "acme"),
+        (b"acme", None, "https://globex.zendesk.com/x", "globex"),
+        (b"acme", None, "https://unknown.zendesk.com/x", "acme"),
+        (b"new-one", None, None, "new-one"),
+        (None, "new-one", None, "new-one"),
+        (b"twin", None, "http://127.0.0.1:8090/x", "twin"),
+    ],
+)
+def test_a_record_tells_its_account_by_name_then_by_host_then_by_key(key, account, url, found):
+    """A name that is not configured here may be elsewhere, or soon."""
+    assert DIRECTORY.resolve_record(key, account, url) == found
+
+
+@pytest.mark.parametrize(
+    ("key", "account", "url", "code"),
+    [
+        (None, "No Name", None, Code.INVALID_FIELD),
+        (None, None, None, Code.ACCOUNT_REQUIRED),
+        (b"No Name", None, None, Code.ACCOUNT_REQUIRED),
+        (b"\xff", None, None, Code.ACCOUNT_REQUIRED),
+        (b"acme", None, "http://127.0.0.1:8090/x", Code.ACCOUNT_REQUIRED),
+    ],
+)
+def test_a_record_that_does_not_tell_its_account_is_refused(key, account, url, code):
+    with pytest.raises(Refused) as caught:
+        DIRECTORY.resolve_record(key, account, url)
+    assert caught.value.code is code
+
+
+def test_where_there_is_only_one_account_a_record_needs_to_tell_none():
+    assert Directory([ACME]).resolve_record(None, None, None) == "acme"

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from relay.core.allowlist import AllowedHost, Allowlist
 from relay.core.callbacks import CallbacksFull
 from relay.core.job import TrackRequest
-from relay.intake.bodies import ITEM, JOBS_MAX, METADATA_BYTES_MAX, REPLY, parse, submitted, too_many_callbacks
+from relay.intake.bodies import (
+    ITEM,
+    JOBS_MAX,
+    METADATA_BYTES_MAX,
+    REPLY,
+    parse,
+    parse_one,
+    submitted,
+    too_many_callbacks,
+)
 from relay.intake.problems import Code, Problem, Refused
 
 ZENDESKS_REPLY = {
@@ -211,6 +220,22 @@ def test_any_bytes_are_requests_or_a_problem_that_can_be_rendered(raw):
     assert bool(requests) is not bool(problem)
     assert problem is None or problem["status"] in {400, 422}
     assert all(isinstance(orjson.loads(request.metadata), dict) for request in requests)
+
+
+@given(st.binary(max_size=50) | st.sampled_from([b'{"id": "a"}', b'{"id": 1}', b'{"id": "a", "account": "nope"}']))
+def test_one_item_is_taken_or_refused_as_a_body_of_one_is(raw):
+    requests, problem = understood(raw)
+    try:
+        one, code = [parse_one(raw, resolve=resolve, callbacks=CALLBACKS)], None
+    except Problem as refusal:
+        one, code = [], refusal.code
+    assert (one, code) == (requests, problem and problem["code"])
+
+
+def test_several_items_are_not_one():
+    with pytest.raises(Problem) as caught:
+        parse_one(b'{"jobs": [{"id": "a"}]}', resolve=resolve, callbacks=CALLBACKS)
+    assert "jobs: not known here" in [fault.detail.split(";")[0] for fault in caught.value.faults]
 
 
 def test_the_answer_names_each_job_in_order_and_where_to_find_it():

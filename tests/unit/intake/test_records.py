@@ -75,6 +75,11 @@ def test_what_cannot_be_read_says_why(value, code):
     assert (one.code, bool(one.detail)) == (code, True)
 
 
+def test_everything_that_is_wrong_is_told():
+    detail = refused({"jobs": [], "acount": "acme"}).detail
+    assert all(part in detail for part in ("id: required", "jobs: not known here", "acount: not known here"))
+
+
 def test_one_that_cannot_be_read_is_no_harm_to_others():
     requests, unreadable = read([message({"id": "a"}, b"acme"), message(b"junk"), message({"id": "b"}, b"acme")], RULES)
     assert [request.id for _, request in requests] == ["a", "b"]

@@ -40,10 +40,10 @@ def test_tls_by_the_systems_authorities():
 @pytest.mark.parametrize("key", ["ssl_cafile", "ssl_certfile"])
 def test_a_file_that_cannot_be_used_is_named_with_its_key(key, tmp_path):
     file = tmp_path / "file.pem"
-    with pytest.raises(TlsFileError, match=f"{key}: .*file.pem cannot be used: No such file"):
+    with pytest.raises(TlsFileError, match=f"^{key}: .*file.pem cannot be used: No such file"):
         arguments(security_protocol="SSL", **{key: file})
     file.write_text("not PEM")
-    with pytest.raises(TlsFileError, match=f"{key}: .*file.pem cannot be used"):
+    with pytest.raises(TlsFileError, match=f"^{key}: .*file.pem cannot be used"):
         arguments(security_protocol="SSL", **{key: file})
 
 

@@ -1,0 +1,32 @@
+"""Reading from somewhere else than a real broker, which is done in tests/integration/test_kafka_clients."""
+
+import gc
+import socket
+
+import pytest
+
+from relay.errors import Reason
+from relay.kafka.connection import Connection
+from relay.kafka.failures import KafkaFailure
+from relay.kafka.reader import Message, OutOfRange, Reader
+from relay.kafka.topics import Topic
+
+
+async def test_a_reader_that_cannot_be_opened_leaves_nothing_open(recwarn):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    connection = Connection(bootstrap_servers=(f"127.0.0.1:{port}",))
+    with pytest.raises(KafkaFailure) as raised:
+        await Reader.open(connection, Topic(name="intake", partitions=1), {})
+    assert raised.value.reason is Reason.RESET
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_what_is_missing_is_told_by_partition():
+    assert OutOfRange({3: 17}).offsets == {3: 17}
+    assert "3: 17" in str(OutOfRange({3: 17}))
+
+
+def test_a_message_is_a_record_with_its_place():
+    assert Message(0, 1, b"key", b"value") == (0, 1, b"key", b"value", (), None)

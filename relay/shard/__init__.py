@@ -252,7 +252,7 @@ class Shard:
             watch = self.live.get(row.job_key)
             if watch is not None and watch.job.tracked_at == row.tracked_at:
                 watch.deliveries = {**watch.deliveries, row.sink: row}
-        self._couriers.publish(deliveries)
+        self._couriers.publish(jobs, deliveries)
 
     def _publish_change(self, job: Job) -> bool:
         """False: it is not live, or another incarnation of it is."""

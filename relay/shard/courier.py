@@ -6,9 +6,12 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 
+from relay.core.delivery import Delivery, DeliveryState
 from relay.core.endpoint import Trial
+from relay.core.job import Job
 from relay.core.standing import SinkState
 from relay.core.standstill import Standstill
 from relay.errors import LedgerError, Unavailable
@@ -63,15 +66,29 @@ class Courier:
         """Nothing is owed, as far as is known."""
         return not (self._claimed or self._due or self._due_at < math.inf)
 
-    def expect(self, due_at: float) -> None:
-        """A delivery that is due then has been recorded."""
-        if due_at <= self._around.clock.now():
-            self._due = True
-        elif due_at < self._due_at:
-            self._due_at = due_at
+    def expect(self, row: Delivery, job: Job | None) -> None:
+        """This pending delivery has been recorded. `job`: as it is recorded, if that is known.
+
+        What is due is taken up at once, without asking the ledger, where nothing else waits there.
+        """
+        if self._writer.in_hand(row):
+            return  # until it is let go; then it is looked at again
+        now = self._around.clock.now()
+        if row.due_at <= now:
+            self._due = self._due or self._due_at <= now or not self._take_up(row, job)
+        elif row.due_at < self._due_at:
+            self._due_at = row.due_at
         else:
             return
         self._wake.set()
+
+    def _take_up(self, row: Delivery, job: Job | None) -> bool:
+        full = self._claimed >= self._claims_max
+        if job is None or self._stopping or full or self.endpoint.stands(self._around.clock.monotonic()):
+            return False
+        self._ready.append(self._writer.take(row, job))
+        self._claimed += 1
+        return True
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those underway are settled. Idempotent."""
@@ -177,6 +194,9 @@ class Courier:
 
     def _recorded(self, done: Collection[Underway]) -> None:
         self._release(done)
+        for underway in done:
+            if underway.delivery.state is DeliveryState.PENDING:
+                self.expect(underway.delivery, underway.job)
         if self._wants():
             self._wake.set()
 
@@ -192,10 +212,9 @@ class Courier:
             self._writer.release(underway)
 
     async def _sweep(self) -> None:
-        try:
+        self._due = True  # for what follows what is given up
+        with suppress(LedgerError, Unavailable):  # what is too old is so in a minute, too
             await sweep(self._name, self.route.schedule, self._outbox, self._writer, self._around.clock)
-        except (LedgerError, Unavailable):
-            return  # what is too old is so in a minute, too
 
     def _pause_seconds(self) -> float:
         now, wall = self._around.clock.monotonic(), self._around.clock.now()

@@ -6,9 +6,11 @@ from contextlib import suppress
 
 from relay.core.callbacks import CALLBACK, is_callback
 from relay.core.delivery import Delivery, DeliveryState, Schedule
+from relay.core.job import Job
 from relay.core.record import Backlog
 from relay.core.standstill import Standstill, decode, mark_of
 from relay.errors import LedgerError, Unavailable
+from relay.shard.claims import Incarnation, incarnation_of
 from relay.shard.courier import Courier
 from relay.shard.ports import Backlogs, CallbackSinks, Subscriber, Surroundings
 from relay.shard.routes import CallbackRoute, Route, SinkRoute
@@ -59,15 +61,16 @@ class Couriers:
             if is_callback(endpoint) and owed.pending:
                 self._hire(CallbackRoute(endpoint, self._callbacks))
 
-    def publish(self, deliveries: Iterable[Delivery]) -> None:
+    def publish(self, jobs: Iterable[Job], deliveries: Iterable[Delivery]) -> None:
         """These rows have been committed."""
+        changed = {incarnation_of(job): job for job in jobs}
         for row in deliveries:
             if row.state is DeliveryState.PENDING:
                 courier = self._couriers.get(row.endpoint)
                 if courier is None and is_callback(row.sink) and not self._stopping.is_set():
                     courier = self._hire(CallbackRoute(row.endpoint, self._callbacks))
                 if courier is not None:
-                    courier.expect(row.due_at)
+                    courier.expect(row, changed.get(Incarnation(*row.key[:3])))
 
     def stand_still(self, name: str, standstill: Standstill) -> None:
         if name == CALLBACK:

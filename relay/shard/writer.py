@@ -106,6 +106,14 @@ class Writer:
 
         return await self.between(call)
 
+    def take(self, row: Delivery, job: Job) -> Underway:
+        """The same for one that is not `in_hand`, as both have just been committed."""
+        (underway,) = self._claims.take([(row, job)], 1)
+        return underway
+
+    def in_hand(self, row: Delivery) -> bool:
+        return self._claims.delivery(row.key) is not None
+
     def release(self, underway: Underway) -> None:
         self._claims.release(underway)
 

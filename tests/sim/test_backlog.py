@@ -10,6 +10,7 @@ from relay.core.delivery import Attempt, Subscription, owe
 from relay.core.job import Job
 from relay.core.observe import Rules, observe, record
 from relay.core.record import Batch
+from relay.simulator.plan import Fate
 
 
 def ended_job(number, now):
@@ -57,3 +58,34 @@ def test_a_backlog_is_delivered_to_the_end_without_a_pause(seconds):
             assert len(set(sink.taken)) == count
 
     run(main())
+
+
+def test_what_nothing_waits_before_is_sent_without_asking_the_ledger():
+    """With hundreds of endpoints, a question for each event would hold up all of them."""
+
+    async def main():
+        sink = Slow(0.02)
+        world = await world_owing(0, orders=sink)
+        asked = count_questions(world.ledger)
+        async with world.relay() as shard:
+            ids = world.start_jobs(50, fate=Fate.SUCCEEDED, work_seconds=60.0)
+            await asyncio.sleep(1.0)
+            asked.clear()
+            await shard.track(world.requests(ids))
+            await asyncio.sleep(3_600.0)
+        assert set(sink.taken) == set(ids)
+        assert asked == []
+
+    run(main())
+
+
+def count_questions(ledger):
+    """The endpoints for which it is asked what is due, from now on."""
+    asked, due = [], ledger.due
+
+    async def count(endpoint, now, limit):
+        asked.append(endpoint)
+        return await due(endpoint, now, limit)
+
+    ledger.due = count
+    return asked

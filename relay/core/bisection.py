@@ -101,9 +101,10 @@ class Bisection:
         return min((part.due_at for part in self._parts), default=math.inf)
 
     def take(self, now: float) -> Part | None:
-        """The next part that is worth a request, if any."""
+        """The next part that is worth a request, if any. Those of it that have ended are not in it any more."""
         for number, part in enumerate(self._parts):
             if part.due_at <= now:
+                part.watches = tuple(watch for watch in part.watches if not watch.ended)
                 return self._parts.pop(number)
         return None
 
@@ -116,8 +117,8 @@ class Bisection:
         self._parts.insert(0, part)
 
     def forget_ended(self) -> None:
-        """Make sure that each part still holds somebody to look at."""
-        for part in [part for part in self._parts if any(watch.ended for watch in part.watches)]:
+        """Make sure that whoever is first in a part is still to be looked at."""
+        for part in [part for part in self._parts if part.watches[0].ended]:
             part.watches = tuple(watch for watch in part.watches if not watch.ended)
             if not part.watches:
                 self._parts.remove(part)
@@ -139,7 +140,11 @@ class Bisection:
         return None
 
     def shown(self, part: Part, watch: Watch) -> None:
-        """Zendesk shows this job by itself, which proves nothing of show_many: the next probe is one of that."""
+        """Zendesk answers for this job by itself, which proves nothing of show_many: the next probe is one of that.
+
+        But it is Zendesk who answers, and who has refused what it was asked before.
+        """
+        self._failures = 0
         part.watches = tuple(each for each in part.watches if each is not watch)
         part.failures += 1
         if part.watches:

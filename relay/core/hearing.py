@@ -132,9 +132,10 @@ def _failed(roster: Roster, poll: Poll, now: float) -> Heard:
 
 def _absent(roster: Roster, poll: Poll, now: float, *, in_trouble: bool) -> Heard:
     (watch,) = poll.watches
-    if poll.part is not None:
-        return _failed(roster, poll, now)
-    if in_trouble:  # a help desk that is gone answers 404 to everything
+    if poll.part is not None:  # a probe
+        roster.answered(poll, now)
+        roster.not_shown(watch, now)
+    elif in_trouble:  # a help desk that is gone answers 404 to everything
         roster.put_back((watch,), now)
     elif not poll.confirms:
         roster.not_shown(watch, now)

@@ -63,4 +63,5 @@ class Post:
             watches = tuple(watch for watch in poll.watches if not watch.ended)
             if watches:
                 return replace(poll, watches=watches)
+            self.roster.turned_away(poll, now)
         return None

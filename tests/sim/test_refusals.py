@@ -222,6 +222,20 @@ def test_where_everything_is_refused_nobody_is_at_fault(response: Response) -> N
     run(main())
 
 
+def test_where_zendesk_refuses_every_job_there_is_each_is_lost_after_the_grace_time() -> None:
+    """Ids of something else, handed in by mistake: refused as a request for many, unknown by themselves."""
+
+    async def main() -> None:
+        world, zendesk = world_with(lambda request, _: REFUSAL if request.endpoint is Endpoint.SHOW_MANY else None)
+        async with world.relay() as shard:
+            await shard.track(world.requests([f"order-{number}" for number in range(50)]))
+            await asyncio.sleep(2 * HOUR)
+        assert [event.type for event in world.receivers["final"].taken] == ["zendesk.job.lost"] * 50
+        assert len(zendesk.asked) < 50 * 20
+
+    run(main())
+
+
 def test_while_show_many_alone_is_down_no_more_is_asked_than_in_an_outage_and_a_look_at_one_job_for_each() -> None:
     async def main() -> None:
         world, zendesk = world_with(

@@ -129,13 +129,15 @@ def test_a_reply_about_nobody_that_was_asked_for_ends_no_doubt():
 
 
 def test_a_probe_of_one_job_by_itself_proves_no_absence():
+    """But that Zendesk answers; show_many has to tell by itself that it works again."""
     roster = roster_of(1)
     health(roster, OUTAGE)
     poll = roster.take(30.0, GAP)
     assert (poll.endpoint, poll.confirms) == (Endpoint.SHOW, False)
     heard = hear(roster, poll, UNKNOWN_ID, 30.0, in_trouble=True)
-    assert (heard.health, heard.gone) == (Health.IN_TROUBLE, None)
-    assert not poll.watches[0].misses
+    assert (heard.health, heard.gone) == (Health.UNKNOWN, None)
+    assert poll.watches[0].misses == 1
+    assert poll.watches[0].apart
 
 
 def test_who_is_set_apart_is_told_once():

@@ -1,7 +1,7 @@
 """The thread on which all statements run.
 
-A `ThreadPoolExecutor` of one thread does the same, but its two futures, semaphore and condition for each call double
-what a small commit costs the event loop.
+A `ThreadPoolExecutor` of one thread does the same, but its two futures, semaphore and condition double the price of a
+call, which many commits share, but a lone one does not.
 """
 
 import asyncio

@@ -95,12 +95,12 @@ class Reader:
         return reader
 
     async def _begin(self, offsets: Mapping[int, int]) -> None:
-        new = [each for each in self._partitions if each.partition not in offsets]
-        starts = await self._consumer.beginning_offsets(new) if new else {}
+        # Of all of them, or the consumer would not know the topic yet when it is asked for its end.
+        starts = await self._consumer.beginning_offsets(self._partitions)
         # Nothing is awaited from here on: without a position, the consumer would ask for what the group has committed.
         self._consumer.assign(self._partitions)
         for each in self._partitions:
-            self._consumer.seek(each, offsets.get(each.partition, starts.get(each, 0)))
+            self._consumer.seek(each, offsets.get(each.partition, starts[each]))
 
     async def fetch(self, records_max: int, seconds: float) -> Sequence[Message]:
         """What comes next, in the order of each partition; nothing, if nothing comes in this time.

@@ -17,7 +17,7 @@ class Partitions:
     def __init__(self, connection: Connection, topic: LedgerTopic) -> None:
         self.connection = connection
         self.topic = topic
-        self._cluster = uuid.uuid4().hex  # nobody else's producers at a broker that many tests share
+        self.cluster = uuid.uuid4().hex  # nobody else's producers at a broker that many tests share
         self._numbers = itertools.count()
 
     @classmethod
@@ -26,14 +26,18 @@ class Partitions:
         name = f"ledger-{uuid.uuid4().hex[:12]}"
         return cls(connection, asyncio.run(ensure(connection, name, partitions=count, create_replicas=1)))
 
+    def take(self) -> int:
+        """A partition that nobody has used."""
+        return next(self._numbers)
+
     def ledger(
         self, folder: Path, partition: int | None = None, *, connection: Connection | None = None
     ) -> KafkaLedger:
-        """Of a partition that nobody has used (None), with its image in the folder."""
-        number = next(self._numbers) if partition is None else partition
+        """On the partition (None: one that nobody has used), with its image in the folder."""
+        number = self.take() if partition is None else partition
         return KafkaLedger(
             connection or self.connection,
-            cluster=self._cluster,
+            cluster=self.cluster,
             topic=self.topic,
             partition=number,
             image=Image.of(folder, self.topic, number, now=time.time),

@@ -189,6 +189,7 @@ class World:
         self.subscriptions = [Subscription(sink="all", types=frozenset(EventType)), Subscription(sink="final")]
         self.receivers = {each.sink: Receiver(self.clock, self.random) for each in self.subscriptions}
         self.callbacks: CallbackSinks | None = None
+        self.schedule = Schedule()
         self.polling = Polling()
         self.rate = Rate()
         self.log = _Silent()
@@ -218,7 +219,7 @@ class World:
                 Subscriber(
                     subscription=subscription,
                     sink=self.receivers[subscription.sink],
-                    schedule=Schedule(),
+                    schedule=self.schedule,
                     concurrency=8,
                 )
                 for subscription in self.subscriptions

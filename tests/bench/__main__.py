@@ -9,10 +9,13 @@ import sys
 from collections.abc import Iterator
 
 from bench.accounts import polled
+from bench.deliveries import deliveries
 from bench.reply import nothing_new
 from bench.scale import many_jobs
 from bench.submissions import submissions
 from bench.table import Measurement, show
+from bench.trouble import trouble
+from bench.waiting import waiting
 
 
 def measurements() -> Iterator[Measurement]:
@@ -20,6 +23,9 @@ def measurements() -> Iterator[Measurement]:
     yield nothing_new()
     yield from polled()
     yield from many_jobs()
+    yield from deliveries()
+    yield from trouble()
+    yield from waiting()
 
 
 if __name__ == "__main__":

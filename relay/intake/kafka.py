@@ -71,6 +71,7 @@ class KafkaIntake:
         pause = PAUSE_SECONDS_MIN
         try:
             while not self._insisting.stopping:
+                self._beat()
                 try:
                     await self._read()
                     pause = PAUSE_SECONDS_MIN
@@ -114,7 +115,8 @@ class KafkaIntake:
         opened_at, looked_at = self._around.monotonic(), -math.inf
         while not self._insisting.stopping:
             self._beat()
-            await self._step(reader)
+            if not await self._step(reader):
+                return
             now = self._around.monotonic()
             if now - looked_at >= LOOK_SECONDS:
                 looked_at = now
@@ -122,22 +124,26 @@ class KafkaIntake:
                 if reader.grown or (not in_order and now - opened_at >= STILL_SECONDS_MAX):
                     return
 
-    async def _step(self, reader: Reader) -> None:
+    async def _step(self, reader: Reader) -> bool:
+        """False: this is another topic than the one that the reader was opened for."""
         try:
             messages = await reader.fetch(RECORDS_MAX, FETCH_SECONDS)
         except OutOfRange as missing:
-            await self._rewind(reader, missing.offsets)
-            return
+            return await self._rewind(reader, missing.offsets)
         positions = await reader.positions()
         marks = self._offsets.moved(positions)
         if marks:
             await self._taking.take(messages, marks, self._insisting)
             self._offsets.saved.update(positions)
+        return True
 
-    async def _rewind(self, reader: Reader, offsets: Mapping[int, int]) -> None:
-        """What was to come next is there no more: it was kept too short, or the topic is another."""
+    async def _rewind(self, reader: Reader, offsets: Mapping[int, int]) -> bool:
+        """What was to come next was not kept long enough, or the topic was made anew (False)."""
+        if self._offsets.replaced(await self._source.describe()):
+            return False
         starts = await reader.rewind(offsets)
         self._around.log.error("intake.offset_lost", offsets=dict(offsets), goes_on_at=dict(starts))
+        return True
 
     async def _look(self, reader: Reader) -> bool:
         """How far it is, for whoever watches. False: another reader may do better, once this one has had its time.

@@ -6,15 +6,37 @@ from dataclasses import dataclass
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    InvalidProducerIdMapping,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+    UnknownProducerId,
+    UnknownTopicOrPartitionError,
+)
 
 from relay.kafka.closing import within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
-BATCH_BYTES_MAX = 128 * 1024
+BATCH_BYTES_MAX = 64 * 1024  # well below what topics take at once, which is 1 MiB where nobody set it
 END_SECONDS_MAX = 20.0  # a request underway ends in this time, well or badly
 CANCEL_SECONDS = 0.1
+
+
+ABOUT_ONE_RECORD = (MessageSizeTooLargeError, TopicAuthorizationFailedError, KafkaTimeoutError)
+"""What is wrong before a record has a number. KafkaTimeoutError: too many wait before it."""
+
+OUT_OF_SEQUENCE = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerIdMapping, ProducerFenced)
+"""Another record failed before, or the broker has forgotten this producer: another one may do what this one cannot."""
+
+
+class Superseded(Exception):  # noqa: N818 - says what it is
+    """The producer is of no more use, through no fault of this record, which may or may not be written."""
 
 
 async def end_client(client: AIOKafkaProducer) -> None:
@@ -45,7 +67,8 @@ class Record:
 class Producer:
     """`acknowledged_at`: when a broker last acknowledged a record (the event loop's time); before: when it started.
 
-    `usable`: False once a record failed that had its number already: all that follow would be out of sequence.
+    `usable`: False once a record failed that had its number already: all that follow would be out of sequence. Also
+    once the part of it that sends has ended.
     """
 
     def __init__(self, client: AIOKafkaProducer) -> None:
@@ -75,24 +98,38 @@ class Producer:
         return cls(client)
 
     async def send(self, record: Record) -> None:
-        """Return when all replicas in sync have it. Raises any of `failures.FAILURES`."""
-        try:
-            acknowledged = await self._client.send(
-                record.topic, record.value, key=record.key, headers=list(record.headers)
-            )
-        except UnknownTopicOrPartitionError as error:
-            raise await self._explained(record.topic, error) from None
+        """Return when all replicas in sync have it. Raises Superseded, or any of `failures.FAILURES`."""
+        acknowledged = await self._enqueue(record)
         try:
             await asyncio.wait({acknowledged, self._ended}, return_when=asyncio.FIRST_COMPLETED)
             if not acknowledged.done():
-                raise ProducerClosed("the producer was given up, after it had been in trouble with other records")
+                raise Superseded
             acknowledged.result()
+        except OUT_OF_SEQUENCE as error:
+            self.usable = False
+            raise Superseded from error
         except KafkaError as error:
             self.usable = False
             raise await self._explained(record.topic, error) from None
         finally:
             acknowledged.cancel()
         self.acknowledged_at = self._loop.time()
+
+    async def _enqueue(self, record: Record) -> "asyncio.Future[object]":
+        """The acknowledgement to come."""
+        try:
+            acknowledged: asyncio.Future[object] = await self._client.send(
+                record.topic, record.value, key=record.key, headers=list(record.headers)
+            )
+        except UnknownTopicOrPartitionError as error:
+            raise await self._explained(record.topic, error) from None
+        except KafkaError as error:
+            if self._ended.done():
+                raise Superseded from error
+            if not isinstance(error, ABOUT_ONE_RECORD):  # the part that sends has ended, and never says so again
+                self.usable = False
+            raise
+        return acknowledged
 
     async def _explained(self, topic: str, error: KafkaError) -> KafkaError:
         """What is behind an error that may mean anything: no such topic, or nobody there who could tell."""

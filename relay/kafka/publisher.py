@@ -2,9 +2,10 @@
 
 import asyncio
 
+from relay.errors import Reason
 from relay.kafka.connection import Connection
 from relay.kafka.failures import AWAY, FAILURES, KafkaFailure, describe, reason_of, told
-from relay.kafka.producer import Producer, Record
+from relay.kafka.producer import Producer, Record, Superseded
 from relay.kafka.reachability import Log, Reachability
 
 PUBLISH_SECONDS_MAX = 15.0
@@ -32,14 +33,28 @@ class Publisher:
         Records of one key that are published one after another stand in this order.
         """
         began = asyncio.get_running_loop().time()
-        producer = None
         try:
             async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                producer = await self._connected()
-                await producer.send(record)
+                while not await self._sent(record, began):
+                    pass
         except FAILURES as error:
-            raise self._not_published(producer, began, error) from error
+            raise self._not_published(error) from error
         self._reachability.found()
+
+    async def _sent(self, record: Record, began: float) -> bool:
+        """False: the producer is of no more use, and the next one may do better. Raises any of FAILURES."""
+        producer = await self._connected()
+        try:
+            await producer.send(record)
+        except Superseded:
+            self._give_up(producer)
+            return False
+        except (*FAILURES, asyncio.CancelledError) as error:
+            late = isinstance(error, asyncio.CancelledError) or reason_of(error) is Reason.TIMEOUT
+            if not producer.usable or (late and producer.acknowledged_at < began):  # nobody got anything through
+                self._give_up(producer)
+            raise
+        return True
 
     async def close(self) -> None:
         """Idempotent, bounded."""
@@ -64,11 +79,10 @@ class Publisher:
                     pause = min(2 * pause, PAUSE_SECONDS_MAX)
             return self._producer
 
-    def _not_published(self, producer: Producer | None, began: float, error: BaseException) -> NotPublished:
-        if producer is None and self._reachability.failure is not None:  # the time was up while Kafka was away
-            return NotPublished(self._reachability.failure.reason, self._reachability.failure.detail)
-        if producer is not None and _spent(producer, began, error):
-            self._give_up(producer)
+    def _not_published(self, error: BaseException) -> NotPublished:
+        known = self._reachability.failure
+        if self._producer is None and known is not None:  # the time was up while Kafka was away
+            return NotPublished(known.reason, known.detail)
         failure = NotPublished(reason_of(error), describe(error))
         if failure.reason in AWAY:
             self._reachability.lost(failure)
@@ -80,8 +94,3 @@ class Publisher:
             ending = asyncio.create_task(producer.end())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
-
-
-def _spent(producer: Producer, began: float, error: BaseException) -> bool:
-    """Whether a new producer would do better: this one is out of sequence, or nobody has got anything through."""
-    return not producer.usable or (isinstance(error, TimeoutError) and producer.acknowledged_at < began)

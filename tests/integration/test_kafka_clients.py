@@ -82,6 +82,19 @@ async def test_a_record_that_the_topic_refuses_does_not_take_others_with_it(publ
     assert [record.value for record in await topics.read(topic, 3)] == [b"0", b"1", b"2"]
 
 
+async def test_among_many_only_what_is_too_large_is_refused(publisher, topics, lines):
+    """What shares the producer with it is written all the same, and nobody takes it for an outage."""
+    topic = await topics.create("events", partitions=2, configs={"max.message.bytes": "100000"})
+    small = [Record(topic=topic, key=b"%d" % number, value=b"x" * 100) for number in range(300)]
+    large = [Record(topic=topic, key=b"%d" % number, value=b"x" * 150_000) for number in range(3)]
+    mixed = [*small[:100], large[0], *small[100:200], large[1], *small[200:], large[2]]
+    results = await asyncio.gather(*map(publisher.publish, mixed), return_exceptions=True)
+    assert [type(result) for result in results if result is not None] == [NotPublished] * 3
+    written = {record.key for record in await topics.read(topic, 300)}
+    assert written == {record.key for record in small}
+    assert lines == []
+
+
 async def test_a_topic_that_is_not_there_is_told_from_a_broker_that_is_not_there(publisher, topics, monkeypatch, lines):
     monkeypatch.setattr("relay.kafka.connection.REQUEST_SECONDS_MAX", 1.0)
     assert await refusal(publisher, Record(topic="absent", key=b"job", value=b"x")) is Reason.NOT_FOUND

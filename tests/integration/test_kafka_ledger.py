@@ -21,6 +21,11 @@ from relay.ledger.kafka.producer import PartitionProducer
 from relay.ledger.kafka.records import Record
 from relay.ledger.kafka.topics import LedgerTopic
 
+EAGER = dict.fromkeys(("segment.ms", "max.compaction.lag.ms", "delete.retention.ms"), "1") | {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.0",
+}
+
 A, B, C = (Job(account="acme", id=name, tracked_at=100.0) for name in "abc")
 
 
@@ -40,9 +45,7 @@ async def opened(partitions, number, tmp_path):
     made = []
 
     async def open_one(image="image", **options):
-        folder = tmp_path / image
-        folder.mkdir(exist_ok=True)
-        made.append(partitions.ledger(folder, number, **options))
+        made.append(partitions.ledger(folder(tmp_path, image), number, **options))
         await made[-1].open()
         return made[-1]
 
@@ -61,6 +64,23 @@ async def wire(kafka):
 def impatient(monkeypatch):
     for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
         monkeypatch.setattr(producing, name, 1.5)
+
+
+def folder(parent, name):
+    made = parent / name
+    made.mkdir(exist_ok=True)
+    return made
+
+
+async def until_compacted(topics, name, ledger):
+    """Write on until few records are left; the newest segment is never compacted."""
+    async with asyncio.timeout(60):
+        count = 100
+        while count > 20:
+            await asyncio.sleep(0.5)
+            await ledger.commit(Batch(marks={"last": b"1"}))
+            records = await topics.read_until(name, lambda found: found and b"last" in found[-1].key, seconds=2.0)
+            count = len(records)
 
 
 async def known(ledger):
@@ -234,6 +254,26 @@ class TestEnds:
             await aborting.end()
         for image in ("first", "second"):
             assert await known(await opened(image)) == {A.key}
+
+    async def test_a_log_that_was_compacted(self, kafka, topics, tmp_path):
+        """Rows that were replaced or forgotten are gone from it, and the end is where no record is any more."""
+        name = await topics.create("ledger", configs=EAGER)
+        connection = Connection(bootstrap_servers=(kafka,))
+        topic = LedgerTopic(topic=await describe_topic(connection, name, create=False), tombstones_kept_seconds=100.0)
+        partition = Partitions(connection, topic)
+        writer = partition.ledger(folder(tmp_path, "first"), 0)
+        await writer.open()
+        await writer.commit(Batch(jobs=[A, B, C]))
+        for count in range(30):
+            await writer.commit(Batch(jobs=[replace(A, sequence=count), replace(B, state="completed")]))
+        await writer.forget(Retention(finished_before=1e9, dead_before=1e9), 9)
+        await until_compacted(topics, name, writer)
+        await writer.close()
+        for image in ("first", "second"):
+            ledger = partition.ledger(folder(tmp_path, image), 0)
+            await ledger.open()
+            assert await ledger.find([A.key, B.key, C.key]) == {A.key: replace(A, sequence=29), C.key: C}
+            await ledger.close()
 
     @pytest.fixture
     async def perishable(self, topics, partitions):

@@ -38,6 +38,8 @@ SMALL: Mapping[str, str] = {
     # The default of 128 MiB does not fit a small heap.
     "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
     "log.index.size.max.bytes": str(1024 * 1024),
+    # Tests wait for compaction.
+    "log.cleaner.backoff.ms": "500",
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "1",
     "num.network.threads": "2",

@@ -26,8 +26,8 @@ ROWS_PER_STATEMENT = (1000, 100)  # the rest goes in one more; few different sta
 ROWS_SCANNED_MAX = 5000  # what one read looks at before commits get their turn
 
 OWNERS_OF_VALUE = """
-SELECT account || '/' || id FROM jobs WHERE CAST(value AS BLOB) = ?1
-UNION SELECT account || '/' || job_id FROM deliveries WHERE CAST(value AS BLOB) = ?1
+SELECT account || '/' || id FROM jobs WHERE CAST(value AS BLOB) = ?
+UNION SELECT account || '/' || job_id FROM deliveries WHERE CAST(value AS BLOB) = ?
 """
 
 
@@ -107,5 +107,5 @@ def _decoded(connection: sqlite3.Connection, decipher: Callable[[bytes], T], row
     try:
         return decipher(row)
     except Undecipherable as error:
-        owners = [owner for (owner,) in connection.execute(OWNERS_OF_VALUE, (row,)).fetchall()]
+        owners = [owner for (owner,) in connection.execute(OWNERS_OF_VALUE, (row, row)).fetchall()]
         raise LedgerUnusable(f"a row of {', '.join(owners) or 'some job'} cannot be read: {error}") from error

@@ -129,6 +129,7 @@ class Endpoint:
     def _succeeded(self, now: float, *, current: bool) -> None:
         self._failures = 0
         if self.failing or current:
+            self.error = None if self.stopped is None else self.error
             self._waits_until = min(self._waits_until, now)
             self._throttles = self._probes = 0
             self._open()

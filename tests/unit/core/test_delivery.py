@@ -8,16 +8,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from relay.core.delivery import (
     ERROR_CHARACTERS_MAX,
     JITTER,
+    PUT_BACK_SECONDS_MAX,
     RETRY_AFTER_SECONDS_MAX,
     Attempt,
     Delivery,
     DeliveryState,
     Schedule,
     Subscription,
+    Verdict,
+    give_up,
     next_event,
+    overage,
     owe,
     owed,
+    revive,
     settle,
+    verdict,
     wants,
 )
 from relay.core.events import TERMINAL_TYPES
@@ -29,6 +35,9 @@ EVERYTHING = Subscription(sink="orders", types=ALL)
 TERMINAL = Subscription(sink="orders")
 DELIVERED = Attempt()
 FAILED = Attempt(reason=Reason.SERVER_ERROR, detail="503 try later")
+GONE = Attempt(reason=Reason.GONE, detail="410")
+LIMITED = Attempt(reason=Reason.RATE_LIMITED, detail="429")
+CALLBACK = Subscription(sink="orders", resumable=False)
 SCHEDULE = Schedule(retry_seconds=(0, 5, 300))
 
 
@@ -59,7 +68,16 @@ def row(sequence=1, **fields):
 
 
 def settled(
-    delivery, job, attempt=DELIVERED, *, sent=None, subscription=EVERYTHING, now=200.0, jitter=0.0, schedule=SCHEDULE
+    delivery,
+    job,
+    attempt=DELIVERED,
+    *,
+    sent=None,
+    subscription=EVERYTHING,
+    now=200.0,
+    jitter=0.0,
+    schedule=SCHEDULE,
+    probe=False,
 ):
     return settle(
         delivery,
@@ -70,6 +88,7 @@ def settled(
         now=now,
         schedule=schedule,
         jitter=jitter,
+        probe=probe,
     )
 
 
@@ -215,6 +234,127 @@ class TestSettle:
         long = Attempt(reason=Reason.REFUSED, detail="x" * 5_000)
         assert len(settled(row(), job_with(STARTED), long).error) == ERROR_CHARACTERS_MAX
 
+    @pytest.mark.parametrize("failures", range(3))
+    def test_a_410_holds_the_delivery_until_somebody_resumes_the_sink(self, failures):
+        """Then it is due at once, with all the attempts that it had left, however long that took."""
+        old = 100 + SCHEDULE.age_seconds_max + 1
+        after = settled(row(attempts=failures), job_with(STARTED), GONE, now=old, jitter=0.9)
+        assert after == row(attempts=failures, due_at=old, error="gone: 410")
+
+    def test_a_410_of_a_callback_is_for_good(self):
+        """Its url was named for this job, and nobody could bring it back."""
+        after = settled(row(2), job_with(STARTED, COMPLETED), GONE, subscription=CALLBACK)
+        assert after == row(2, state=DeliveryState.DEAD, attempts=1, settled_at=200.0, error="gone: 410")
+
+    @pytest.mark.parametrize(
+        ("attempt", "probe"),
+        [
+            (LIMITED, False),
+            (Attempt(reason=Reason.UNAVAILABLE, retry_after_seconds=1.0), False),
+            (FAILED, True),
+            (Attempt(reason=Reason.TIMEOUT), True),
+        ],
+    )
+    @pytest.mark.parametrize("failures", range(3))
+    def test_an_attempt_that_says_nothing_of_the_delivery_uses_up_none(self, attempt, probe, failures):
+        """It only goes behind what else is due, even where it was the last one."""
+        after = settled(row(attempts=failures), job_with(STARTED), attempt, probe=probe)
+        assert (after.state, after.attempts) == (DeliveryState.PENDING, failures)
+        assert 200 < after.due_at <= 200 + PUT_BACK_SECONDS_MAX
+        assert after.error == attempt.error
+
+    @pytest.mark.parametrize("probe", [True, False])
+    def test_even_so_a_retry_after_is_obeyed(self, probe):
+        limited = Attempt(reason=Reason.RATE_LIMITED, retry_after_seconds=77.0)
+        assert settled(row(), job_with(STARTED), limited, probe=probe).due_at == 277.0
+
+    def test_even_so_it_dies_of_age(self):
+        old = 100 + SCHEDULE.age_seconds_max + 1
+        after = settled(row(), job_with(STARTED), LIMITED, now=old)
+        assert (after.state, after.attempts, after.error) == (DeliveryState.DEAD, 0, "rate_limited: 429")
+
+    @pytest.mark.parametrize("schedule", [(0.0,), (0.0, 0.1)])
+    def test_with_a_short_schedule_it_is_not_put_back_for_longer_than_that(self, schedule):
+        after = settled(row(since=190.0), job_with(STARTED), LIMITED, schedule=Schedule(retry_seconds=schedule))
+        assert after.due_at == 200 + schedule[-1]
+
+
+TAKEN, BACK, AGAIN, HELD, OVER = Verdict.DELIVERED, Verdict.PUT_BACK, Verdict.FAILED, Verdict.HELD, Verdict.GONE
+EXCEPTIONS = {
+    # without Retry-After, with one, without as a probe
+    None: (TAKEN, TAKEN, TAKEN),
+    Reason.RATE_LIMITED: (BACK, BACK, BACK),
+    Reason.UNAVAILABLE: (AGAIN, BACK, BACK),
+    Reason.GONE: (HELD, HELD, HELD),
+}
+DECISIONS = {reason: EXCEPTIONS.get(reason, (AGAIN, AGAIN, BACK)) for reason in (None, *Reason)}
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(("reason", "expected"), DECISIONS.items())
+    def test_the_whole_table(self, reason, expected):
+        plain, asking = Attempt(reason=reason), Attempt(reason=reason, retry_after_seconds=5.0)
+        assert (verdict(plain), verdict(asking), verdict(plain, probe=True)) == expected
+
+    @pytest.mark.parametrize(("reason", "expected"), DECISIONS.items())
+    def test_for_a_callback_only_the_410_differs(self, reason, expected):
+        plain, asking = Attempt(reason=reason), Attempt(reason=reason, retry_after_seconds=5.0)
+        told = [
+            verdict(plain, resumable=False),
+            verdict(asking, resumable=False),
+            verdict(plain, resumable=False, probe=True),
+        ]
+        assert told == [OVER if one is HELD else one for one in expected]
+
+
+class TestOverage:
+    OLD = 100 + SCHEDULE.age_seconds_max + 1
+
+    def overaged(self, delivery, job, now=OLD):
+        return overage(delivery, job, EVERYTHING, schedule=SCHEDULE, now=now)
+
+    @pytest.mark.parametrize(("before", "error"), [("503", "503"), (None, "held up until it was too old")])
+    def test_what_has_waited_for_too_long_is_given_up_with_its_last_error(self, before, error):
+        waiting = row(attempts=1, due_at=1e12, error=before)
+        dead = replace(waiting, state=DeliveryState.DEAD, settled_at=self.OLD, error=error)
+        assert self.overaged(waiting, job_with(STARTED)) == dead
+
+    def test_what_waits_behind_it_gets_its_turn(self):
+        assert self.overaged(row(), job_with(STARTED, PROGRESSED)) == row(2, since=self.OLD, due_at=self.OLD)
+
+    def test_what_is_not_too_old_stays_as_it_is(self):
+        assert self.overaged(row(), job_with(STARTED), now=self.OLD - 2) == row()
+
+    @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
+    def test_what_was_settled_meanwhile_stays_as_it_is(self, state):
+        closed = row(state=state, settled_at=150.0)
+        assert self.overaged(closed, job_with(STARTED)) == closed
+
+
+def test_what_is_given_up_is_dead_and_says_why():
+    dead = row(state=DeliveryState.DEAD, settled_at=200.0, error="not allowed")
+    assert give_up(row(), job_with(STARTED), EVERYTHING, "not allowed", 200.0) == dead
+
+
+class TestRevive:
+    @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
+    def test_what_was_settled_is_owed_again_at_once_with_all_attempts(self, state):
+        closed = row(2, state=state, attempts=10, settled_at=150.0, error="503")
+        assert revive(closed, job_with(STARTED, COMPLETED), EVERYTHING, 200.0) == row(2, since=200.0, due_at=200.0)
+
+    def test_what_waits_is_due_at_once_and_keeps_its_count(self):
+        waiting = row(attempts=2, due_at=9e9, error="503")
+        assert revive(waiting, job_with(STARTED), EVERYTHING, 200.0) == replace(waiting, due_at=200.0)
+
+    def test_what_took_the_place_of_a_replaced_event_is_sent_instead(self):
+        closed = row(2, state=DeliveryState.DEAD, settled_at=150.0)
+        job = job_with(STARTED, PROGRESSED, PROGRESSED)
+        assert revive(closed, job, EVERYTHING, 200.0) == row(3, since=200.0, due_at=200.0)
+
+    @pytest.mark.parametrize("state", DeliveryState)
+    def test_what_the_sink_does_not_want_any_more_is_not_sent(self, state):
+        assert revive(row(state=state), job_with(STARTED), TERMINAL, 200.0) is None
+
 
 class TestSettleAfterTheJobMovedOn:
     """The event was in flight when the job got a newer one, and the row already names that."""
@@ -229,10 +369,15 @@ class TestSettleAfterTheJobMovedOn:
         after = settled(row(3), self.MOVED, FAILED, sent=2)
         assert (after.sequence, after.attempts, after.due_at) == (3, 1, 205.0)
 
+    @pytest.mark.parametrize("attempt", [LIMITED, GONE])
+    def test_what_does_not_count_leaves_the_newer_progress_owed(self, attempt):
+        after = settled(row(3, attempts=2), self.MOVED, attempt, sent=2)
+        assert (after.sequence, after.attempts, after.state) == (3, 2, DeliveryState.PENDING)
+
     def test_giving_up_on_the_older_lets_the_newer_start_afresh(self):
         assert settled(row(3, attempts=2), self.MOVED, FAILED, sent=2) == row(3, since=200.0, due_at=200.0)
 
-    @pytest.mark.parametrize("attempt", [DELIVERED, FAILED])
+    @pytest.mark.parametrize("attempt", [DELIVERED, FAILED, LIMITED, GONE])
     def test_an_older_attempt_says_nothing_about_the_terminal_event(self, attempt):
         final = row(4, since=190.0, due_at=190.0)
         assert settled(final, record(self.MOVED, COMPLETED, Outcome.SUCCEEDED), attempt, sent=3) == final
@@ -311,10 +456,12 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
         name=st.sampled_from(list(SUBSCRIPTIONS)),
         taken=st.booleans(),
         answered=st.booleans(),
+        refusal=st.sampled_from([FAILED, LIMITED, GONE, Attempt(reason=Reason.UNAVAILABLE, retry_after_seconds=40.0)]),
+        probe=st.booleans(),
         jitter=st.floats(0, 0.99),
     )
-    def attempt_ends(self, name, taken, answered, jitter):
-        """`taken`: the receiver has it. `answered`: we get to know."""
+    def attempt_ends(self, name, taken, answered, refusal, probe, jitter):
+        """`taken`: the receiver has it. `answered`: we get to know, otherwise it says no in this way."""
         event = self.in_flight.pop(name, None)
         if event is None:
             return
@@ -323,16 +470,33 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
         before = self.rows[name]
         self.rows[name] = settle(
             before,
-            Attempt() if taken and answered else FAILED,
+            Attempt() if taken and answered else refusal,
             attempted_sequence=event.sequence,
             job=self.job,
             subscription=SUBSCRIPTIONS[name],
             now=self.now,
             schedule=self.schedule,
             jitter=jitter,
+            probe=probe,
         )
         if self.terminal is not None and before.sequence == self.terminal.sequence != event.sequence:
             assert self.rows[name] == before
+
+    @rule(name=st.sampled_from(list(SUBSCRIPTIONS)))
+    def endpoint_stood_still(self, name):
+        """Only what nobody has in hand is judged by its age."""
+        if name in self.rows and name not in self.in_flight:
+            self.rows[name] = overage(
+                self.rows[name], self.job, SUBSCRIPTIONS[name], schedule=self.schedule, now=self.now
+            )
+
+    @rule(name=st.sampled_from(list(SUBSCRIPTIONS)))
+    def person_retries(self, name):
+        row = self.rows.get(name)
+        revived = None if row is None else revive(row, self.job, SUBSCRIPTIONS[name], self.now)
+        if revived is not None:
+            assert (revived.state, revived.due_at) == (DeliveryState.PENDING, self.now)
+            self.rows[name] = revived
 
     @rule(reached=st.booleans())
     def restart(self, reached):
@@ -354,7 +518,7 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
                 event = owed(delivery, self.job, SUBSCRIPTIONS[name])
                 assert event is not None
                 assert event.sequence == delivery.sequence
-                assert delivery.due_at <= self.now + max(self.schedule.retry_seconds) * (1 + JITTER)
+                assert delivery.due_at <= self.now + max(*self.schedule.retry_seconds, 40.0) * (1 + JITTER)
 
     @invariant()
     def what_is_settled_owes_nothing(self):
@@ -375,7 +539,7 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
             if delivery.state is DeliveryState.DELIVERED:
                 assert self.received[name][-1] == self.terminal.sequence
             if delivery.state is DeliveryState.DEAD:
-                assert delivery.attempts == len(self.schedule.retry_seconds) or delivery.error
+                assert delivery.error
 
     def teardown(self):
         """Whatever happened, working receivers get all that is owed within a bounded number of attempts."""

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from relay.core import rule
+from relay.core.absence import Grace, begin_anew
 from relay.core.batch_limit import BatchLimit
 from relay.core.bisection import Bisection, Finding, Part
 from relay.core.job import state_of
@@ -23,17 +24,12 @@ from relay.core.waiting import Waiting
 from relay.core.watch import Apart, Watch
 from relay.core.zendesk import Endpoint
 
-NEVER = math.inf
-CONFIRM_MISSES_MIN = 2  # a fresh job is often missing once
-GRACE_PARTS = 4  # no two replies prove an absence for longer than this part of the grace time
-LOOKS_PER_PART = 1.25  # a job that is apart is looked at a little more often than that
-
 
 class Roster:
     """The live jobs of one account, as they wait for a look. Each is in one place only.
 
     `gap`, throughout: the seconds between two requests that the account's budget allows at present. `limit`: how many
-    ids a request may hold.
+    ids a request may hold. `grace`: when an absence is proven.
     """
 
     def __init__(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
@@ -52,8 +48,8 @@ class Roster:
     def reconfigure(self, fresh_within_seconds: float, lost_after_seconds: float) -> None:
         """Keep to these from now on; every job keeps its place."""
         self.terms = rule.Terms.fresh(fresh_within_seconds)
+        self.grace = Grace(seconds=lost_after_seconds, unseen_seconds_max=self.terms.unseen_max)
         self._fresh_within = fresh_within_seconds
-        self._lost_after = lost_after_seconds
 
     def add(self, watch: Watch, now: float, wall: float) -> None:
         """A job that this process has not looked at yet. `wall`: the time of its row, where `now` is monotonic."""
@@ -113,7 +109,7 @@ class Roster:
             return Poll(endpoint=Endpoint.SHOW, watches=(self._to_confirm.popleft(),), taken_at=now, confirms=True)
         watch = self._quarantine.take()
         assert watch.apart is not None  # noqa: S101 - it comes from the quarantine
-        endpoint = begin_look(watch.apart, overdue=now - watch.absent_since >= self._lost_after)
+        endpoint = begin_look(watch.apart, overdue=now >= self.grace.ends_at(watch))
         return Poll(endpoint=endpoint, watches=(watch,), taken_at=now)
 
     def _take_part(self, now: float, gap: float) -> Poll | None:
@@ -166,7 +162,7 @@ class Roster:
         for watch in watches:
             watch.looked_at = now
             watch.misses = 0
-            watch.absent_since = NEVER
+            watch.absent_since = math.inf
         self.put_back(watches, now)
 
     def answered(self, poll: Poll, now: float) -> None:
@@ -188,13 +184,12 @@ class Roster:
 
     def missing(self, watch: Watch, now: float) -> None:
         """A complete reply did not hold it: counted, and confirmed by the single endpoint now and then."""
-        self._count_miss(watch, now)
-        doubled = watch.misses >= CONFIRM_MISSES_MIN and watch.misses & (watch.misses - 1) == 0
-        self._confirm_if(watch, now, so=doubled or self.grace_is_over(watch))
+        self.grace.missed(watch, now)
+        self._confirm_if(watch, now, so=self.grace.asks_for_confirmation(watch))
 
     def not_shown(self, watch: Watch, now: float) -> None:
         """Of one that is apart: the single endpoint does not know it. That is no proof without show_many's word."""
-        self._count_miss(watch, now)
+        self.grace.missed(watch, now)
         self.put_back((watch,), now)
 
     def not_found(self, poll: Poll, now: float) -> None:
@@ -204,8 +199,8 @@ class Roster:
             if self._bisection.not_found(poll.part or Part(poll.watches), poll.watches, now) is Finding.NARROWED:
                 return
             watch.apart = Apart(now)
-        self._count_miss(watch, now)
-        self._confirm_if(watch, now, so=self.grace_is_over(watch))
+        self.grace.missed(watch, now)
+        self._confirm_if(watch, now, so=self.grace.is_over(watch))
 
     def _confirm_if(self, watch: Watch, now: float, *, so: bool) -> None:
         if so:
@@ -213,30 +208,10 @@ class Roster:
         else:
             self.put_back((watch,), now)
 
-    def _count_miss(self, watch: Watch, now: float) -> None:
-        if watch.absent_since == NEVER:
-            watch.absent_since = now
-        else:
-            # A time without replies is no part of the grace.
-            watch.absent_since += max(0.0, now - watch.looked_at - self._countable_seconds)
-        if watch.apart is not None:
-            watch.apart.answered = True
-        watch.asked_at = watch.looked_at = now
-        watch.misses += 1
-
-    @property
-    def _countable_seconds(self) -> float:
-        """How much of the time between two replies counts at most."""
-        return max(self._lost_after / GRACE_PARTS, self.terms.unseen_max)
-
-    def grace_is_over(self, watch: Watch) -> bool:
-        """Whether the replies of the whole grace time agree that it is not there."""
-        return watch.looked_at - watch.absent_since >= self._lost_after
-
     def confirmed_missing(self, watch: Watch, now: float) -> bool:
         """The single endpoint does not know it either. Whether that is proof by now."""
         self.put_back((watch,), now)
-        return self.grace_is_over(watch)
+        return self.grace.is_over(watch)
 
     def too_many(self, poll: Poll, ids_max: int, now: float) -> None:
         """Zendesk takes so many ids at most."""
@@ -253,7 +228,7 @@ class Roster:
             return self._found(self._bisection.refused(part, poll.watches, poll.taken_at, now), part, now)
         (watch,) = poll.watches
         if poll.endpoint is Endpoint.SHOW_MANY:
-            self._confirm_if(watch, now, so=self.grace_is_over(watch))
+            self._confirm_if(watch, now, so=self.grace.is_over(watch))
         else:
             self._stumbled(watch, now)
         return Finding.AT_FAULT
@@ -289,8 +264,8 @@ class Roster:
 
         One that shares requests may have met a passing trouble: it keeps what was counted until that would be proof.
         """
-        if watch.apart or self.grace_is_over(watch):
-            watch.absent_since, watch.misses = NEVER, 0
+        if watch.apart or self.grace.is_over(watch):
+            begin_anew(watch)
         self.put_back((watch,), now)
 
     def turned_away(self, poll: Poll, now: float) -> None:
@@ -314,12 +289,7 @@ class Roster:
             for watch in watches:
                 if watch.apart and not watch.ended:
                     watch.asked_at = now
-                    self._quarantine.put(watch, now, self._grace_left(watch, now))
-
-    def _grace_left(self, watch: Watch, now: float) -> float:
-        """Seconds in which one that is absent has to be looked at again, for the time between to count."""
-        left = watch.absent_since + self._lost_after - now
-        return min(self._countable_seconds / LOOKS_PER_PART, left if left > 0.0 else NEVER)
+                    self._quarantine.put(watch, now, self.grace.look_within(watch, now))
 
 
 def _unseen_since(watch: Watch) -> float:

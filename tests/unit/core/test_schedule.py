@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from relay.core.absence import CONFIRM_MISSES_MIN, PARTS
 from relay.core.bisection import Finding
 from relay.core.hearing import hear
 from relay.core.job import Job
 from relay.core.quarantine import ANSWERED_SECONDS_MAX, UNANSWERED_SECONDS_MAX
 from relay.core.rule import CYCLES, FIRST_DURATION
-from relay.core.schedule import CONFIRM_MISSES_MIN, GRACE_PARTS, Roster
+from relay.core.schedule import Roster
 from relay.core.watch import Watch
 from relay.core.zendesk import IDS_MAX, Endpoint, Reply
 from relay.errors import Reason
@@ -138,10 +139,10 @@ class TestConfirmation:
 
     def test_after_the_grace_every_miss_is_confirmed(self):
         roster, watch = self.missed_for(LOST - 10.0, every=10.0)
-        assert not roster.grace_is_over(watch)
+        assert not roster.grace.is_over(watch)
         for now in (LOST + 2, LOST + 5):
             miss(roster, watch, now)
-            assert roster.grace_is_over(watch)
+            assert roster.grace.is_over(watch)
             poll = roster.take(now, GAP)
             assert poll.confirms
             assert roster.confirmed_missing(watch, now)
@@ -152,14 +153,14 @@ class TestConfirmation:
         look(roster, roster.take(2.0, GAP), 2.0)
         miss(roster, watch, 400.0)
         assert (watch.misses, watch.absent_since) == (1, 400.0)
-        assert not roster.grace_is_over(watch)
+        assert not roster.grace.is_over(watch)
 
     def test_a_time_without_replies_is_no_part_of_the_grace(self):
         """Missing before an outage and right after it: two replies, however far apart, are not a grace time of them."""
         roster, watch = self.missed_for(20.0, every=10.0)
         miss(roster, watch, 20.0 + 2 * LOST)
-        assert not roster.grace_is_over(watch)
-        assert watch.looked_at - watch.absent_since == 20.0 + LOST / GRACE_PARTS
+        assert not roster.grace.is_over(watch)
+        assert watch.looked_at - watch.absent_since == 20.0 + LOST / PARTS
 
     def test_nor_is_the_time_in_which_a_confirmation_waits(self):
         roster, watch = self.missed_for(LOST - 10.0, every=10.0)
@@ -171,15 +172,15 @@ class TestConfirmation:
         roster.add(watch, 0.0, 1.0)
         for now in (0.0, 3 * LOST):
             roster.missing(*roster.take(now, GAP).watches, now)
-        assert roster.grace_is_over(watch)
+        assert roster.grace.is_over(watch)
 
     def test_a_confirmation_that_fails_leaves_the_proof_without_its_last_word(self):
         """The grace time begins anew: where the single endpoint is broken for a job, it is asked now and then."""
         roster, watch = self.missed_for(LOST - 10.0, every=10.0)
         miss(roster, watch, LOST + 1)
-        assert roster.grace_is_over(watch)
+        assert roster.grace.is_over(watch)
         assert roster.failed(roster.take(LOST + 1, GAP), LOST + 1) is Finding.AT_FAULT
-        assert not roster.grace_is_over(watch)
+        assert not roster.grace.is_over(watch)
         for now in (LOST + 11, LOST + 21):
             miss(roster, watch, now)
         assert roster.take(LOST + 21, GAP).confirms, "missing twice, as at first"

@@ -553,4 +553,4 @@ class DeliveryOfOneJob(RuleBasedStateMachine):
 
 
 TestDeliveryOfOneJob = DeliveryOfOneJob.TestCase
-TestDeliveryOfOneJob.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestDeliveryOfOneJob.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

@@ -1,6 +1,8 @@
 """What the SQLite ledger costs: against bytes that are only written and synced, and beside an event loop that is busy.
 
-Run as a script; prints ratios. Ids are random, as Zendesk's are, which is the hard case for an index.
+    PYTHONPATH=tests python -m bench.ledger
+
+Prints ratios. Ids are random, as Zendesk's are, which is the hard case for an index.
 """
 
 import asyncio
@@ -11,12 +13,16 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
+from bench.samples import job_status
 
+from relay.core.delivery import DeliveryState, Subscription, owe
 from relay.core.job import Job
 from relay.core.job_row import encode
+from relay.core.observe import Rules, observe, record
 from relay.core.record import Batch
 from relay.ledger.sqlite import SqliteLedger
 
@@ -47,11 +53,46 @@ def floor(path: Path, batches: Sequence[Sequence[Job]]) -> float:
     return sum(map(len, batches)) / (time.perf_counter() - began)
 
 
-async def commits(ledger: SqliteLedger, batches: Sequence[Sequence[Job]]) -> float:
+async def commits(ledger: SqliteLedger, batches: Sequence[Batch]) -> float:
+    """Rows per second: of jobs, or of deliveries where there are only these."""
     began = time.perf_counter()
     for batch in batches:
-        await ledger.commit(Batch(jobs=batch))
-    return sum(map(len, batches)) / (time.perf_counter() - began)
+        await ledger.commit(batch)
+    return sum(len(batch.jobs or batch.deliveries) for batch in batches) / (time.perf_counter() - began)
+
+
+def tracked(jobs: Sequence[Job]) -> Batch:
+    return Batch(jobs=jobs)
+
+
+def ended(jobs: Sequence[Job], first_position: int) -> Batch:
+    """Each with its terminal event, which one sink is owed."""
+    status = {**job_status(0, progress=100), "status": "completed"}
+    done = [
+        record(observe(job, status, job.tracked_at + 9.0, Rules()), position)
+        for position, job in enumerate(jobs, start=first_position)
+    ]
+    owed = [owe(job, None, Subscription(sink="orders"), job.tracked_at + 9.0) for job in done]
+    return Batch(jobs=done, events=[(job, job.events[-1]) for job in done], deliveries=[row for row in owed if row])
+
+
+def delivered(batch: Batch) -> Batch:
+    settled = [
+        replace(row, state=DeliveryState.DELIVERED, attempts=1, settled_at=row.since) for row in batch.deliveries
+    ]
+    return Batch(deliveries=settled)
+
+
+async def lives(ledger: SqliteLedger) -> None:
+    """What a job costs from its submission to its settlement, in batches of 100."""
+    jobs = [make_jobs(100, 5_000_000.0 + n) for n in range(BATCHES)]
+    ends = [ended(batch, 1 + 100 * n) for n, batch in enumerate(jobs)]
+    for what, batches in (
+        ("track", list(map(tracked, jobs))),
+        ("end", ends),
+        ("settle", list(map(delivered, ends))),
+    ):
+        print(f"{what:6} in batches of 100: {await commits(ledger, batches):9,.0f} jobs/s")
 
 
 async def spin() -> None:
@@ -98,10 +139,12 @@ async def main() -> None:
             count = min(BATCHES, ROWS // size)
             batches = [make_jobs(size, size + n / 1024) for n in range(3 * count)]
             bare = floor(Path(folder) / "floor", batches[:count])
-            idle = await commits(ledger, batches[count : 2 * count])
-            busy = await beside_a_busy_loop(lambda: commits(ledger, batches[2 * count :]))  # noqa: B023 - awaited here
+            recorded = list(map(tracked, batches))
+            idle = await commits(ledger, recorded[count : 2 * count])
+            busy = await beside_a_busy_loop(lambda: commits(ledger, recorded[2 * count :]))  # noqa: B023 - awaited here
             print(f"commit of {size:5}: {idle:9,.0f} jobs/s, {idle / bare:.2f} of write and sync; busy {busy:9,.0f}")
         print(f"live              : {await load(ledger):9,.0f} jobs/s")
+        await lives(ledger)
         await ledger.close()
 
 

@@ -162,15 +162,19 @@ class UnreliableLedger(MemoryLedger):
 
 
 class _Silent:
-    """Metrics and log that only remember the log's event names."""
+    """Metrics and log that only remember the log's lines: `logged` has their event names, `lines` their fields, too."""
 
     def __init__(self) -> None:
-        self.logged: list[str] = []
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    @property
+    def logged(self) -> list[str]:
+        return [event for event, _ in self.lines]
 
     def __getattr__(self, name: str) -> Any:
-        def note(event: str = "", *_: object, **__: object) -> None:
+        def note(event: str = "", *_: object, **fields: object) -> None:
             if name in {"info", "warning", "error"}:
-                self.logged.append(event)
+                self.lines.append((event, fields))
 
         return note
 
@@ -190,6 +194,8 @@ class World:
         self.receivers = {each.sink: Receiver(self.clock, self.random) for each in self.subscriptions}
         self.callbacks: CallbackSinks | None = None
         self.schedule = Schedule()
+        self.concurrency = 8
+        self.rates: dict[str, float] = {}  # deliveries per second, by sink
         self.polling = Polling()
         self.rate = Rate()
         self.log = _Silent()
@@ -220,7 +226,8 @@ class World:
                     subscription=subscription,
                     sink=self.receivers[subscription.sink],
                     schedule=self.schedule,
-                    concurrency=8,
+                    concurrency=self.concurrency,
+                    rate_per_second=self.rates.get(subscription.sink),
                 )
                 for subscription in self.subscriptions
             ],

@@ -27,7 +27,9 @@ AGE_MAX = 0.5  # of the time that tombstones are kept
 
 
 class Position(NamedTuple):
-    """`offset`: of what is to be read next. `at`: when that was known, seconds since the epoch."""
+    """`offset`: of what is to be read next. `at`: since when tombstones may be unseen, seconds since the epoch: of when
+    that was the end of the log, or, before the end was ever reached, of when reading began.
+    """
 
     source: str
     offset: int
@@ -43,6 +45,7 @@ class Image:
         self._age_seconds_max = AGE_MAX * tombstones_kept_seconds
         self._now = now
         self._unknown: Mapping[bytes, bytes] = {}
+        self._at = 0.0
         self.rows = SqliteLedger(path)
         self.offset: int | None = None
 
@@ -86,6 +89,7 @@ class Image:
         if position is not None and self._outdated(position):
             raise LedgerUnusable("this image is of another topic, or too old")
         self.offset = None if position is None else position.offset
+        self._at = self._now() if position is None else position.at
         self._unknown = {
             name.removeprefix(UNKNOWN).encode(): value for name, value in marks.items() if name.startswith(UNKNOWN)
         }
@@ -126,17 +130,25 @@ class Image:
         except (TypeError, ValueError) as error:
             raise LedgerError(f"a value cannot be recorded: {error}") from error
 
-    async def apply(self, read: Read, offset: int) -> None:
-        """Take up what stands in the log before `offset`. Raises LedgerError."""
+    async def apply(self, read: Read, offset: int, *, at_end: bool) -> None:
+        """Take up what stands in the log before `offset`. `at_end`: nothing stands there or beyond, yet.
+
+        Raises LedgerError; if the file is damaged, once it is replaced by an empty one, for which all is to be read.
+        """
+        at = self._now() if at_end else self._at
         lapsed = self._unknown.keys() & (read.keys - read.unknown.keys())
-        position = Position(self._source, offset, self._now())
+        position = Position(self._source, offset, at)
         own = {
             POSITION: orjson.dumps([*position]),
             **{UNKNOWN + key.decode(): None for key in lapsed},
             **{UNKNOWN + key.decode(): value for key, value in read.unknown.items()},
         }
-        await self.rows.run(image_statements.write, read.changes, own)
-        self.offset = offset
+        try:
+            await self.rows.run(image_statements.write, read.changes, own)
+        except LedgerUnusable as error:
+            await self.start_over()
+            raise LedgerError(f"an image was damaged, and begins anew: {error}") from error
+        self.offset, self._at = offset, at
         self._unknown = {key: value for key, value in self._unknown.items() if key not in lapsed} | dict(read.unknown)
 
     async def settle(self) -> None:

@@ -141,7 +141,7 @@ class KafkaLedger:
         try:
             with self._explained():
                 offset = await producer.commit(records)
-            await self._image.apply(read, offset)
+            await self._image.apply(read, offset, at_end=True)
         except BaseException as error:
             self._give_up()
             if isinstance(error.__cause__, Fenced):

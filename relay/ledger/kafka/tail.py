@@ -7,16 +7,19 @@ record would ever come from there.
 import asyncio
 
 from relay.errors import LedgerUnusable, Reason, Undecipherable
+from relay.kafka.closing import within
 from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.reader import OutOfRange, Reader
 from relay.kafka.topics import Topic
 from relay.ledger.kafka.image import Image
-from relay.ledger.kafka.records import Record, from_records
+from relay.ledger.kafka.records import Read, Record, from_records
 
 RECORDS_MAX = 2_000  # deciphered without a pause
 FETCH_SECONDS = 0.5
 STANDSTILL_SECONDS_MAX = 15.0
+WRITE_SECONDS_MAX = 30.0
+NOTHING = from_records([])
 
 
 class Tail:
@@ -40,38 +43,49 @@ class Tail:
     async def _catch_up(self) -> bool:
         known = {} if self._image.offset is None else {self._partition: self._image.offset}
         reader = await Reader.open(self._connection, self._topic, known, partitions=[self._partition])
-        changed = False
         try:
             end = (await reader.ends())[self._partition]
             if known and known[self._partition] > end:
                 raise OutOfRange(known)
-            while (position := await self._position(reader)) < end:
-                changed |= await self._read_on(reader, position)
-            await self._take_up([], position)
+            changed = await self._read_to(end, reader)
         finally:
             await reader.close()
         if changed:
             await self._image.settle()
         return changed
 
-    async def _read_on(self, reader: Reader, position: int) -> bool:
-        """From this position to another one, whether there are records or not; whether there were."""
+    async def _read_to(self, end: int, reader: Reader) -> bool:
+        """One part is written while the next is read and deciphered."""
+        changed = False
+        position = await self._position(reader)
+        writing = asyncio.create_task(self._image.apply(NOTHING, position, at_end=position >= end))
+        try:
+            while position < end:
+                read, position = await self._next(reader, position)
+                changed |= bool(read.keys)
+                await writing
+                writing = asyncio.create_task(self._image.apply(read, position, at_end=position >= end))
+            await writing
+        finally:
+            await within(WRITE_SECONDS_MAX, writing)
+        return changed
+
+    async def _next(self, reader: Reader, position: int) -> tuple[Read, int]:
+        """What stands from this position to another one, beyond it; there may be no record between them."""
         give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
         while asyncio.get_running_loop().time() < give_up_at:
             records = [Record(one.key or b"", one.value) for one in await reader.fetch(RECORDS_MAX, FETCH_SECONDS)]
             reached = await self._position(reader)
             if reached > position:
-                await self._take_up(records, reached)
-                return bool(records)
+                return self._decipher(records, reached), reached
             await reader.ends()  # or it is gone
         raise KafkaFailure(Reason.TIMEOUT, f"{self._topic.name}/{self._partition} cannot be read beyond {position}")
 
-    async def _take_up(self, records: list[Record], offset: int) -> None:
+    def _decipher(self, records: list[Record], offset: int) -> Read:
         try:
-            read = from_records(records)
+            return from_records(records)
         except Undecipherable as error:
             raise LedgerUnusable(f"{self._topic.name}/{self._partition} before {offset}: {error}") from error
-        await self._image.apply(read, offset)
 
     async def _position(self, reader: Reader) -> int:
         return (await reader.positions())[self._partition]

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from relay.ledger.sqlite import SqliteLedger
 
 JOB = Job(account="acme", id="1", tracked_at=100.0, state="working")
 DELIVERY = Delivery(account="acme", job_id="1", tracked_at=100.0, sink="s", sequence=1, since=1.0, due_at=1.0)
+PAGE_BYTES = 4096  # SQLite's default; the schema stands on the first
 FORGET_ALL = Retention(finished_before=1e9, dead_before=1e9)
 
 
@@ -41,7 +43,7 @@ async def image(path):
 async def put(image, batch, offset=1):
     """As the ledger does it; the records."""
     records = image.records_of(await image.changes_of(batch))
-    await image.apply(from_records(records), offset)
+    await image.apply(from_records(records), offset, at_end=True)
     return records
 
 
@@ -91,6 +93,41 @@ class TestPosition:
         assert again.offset == 1
         await again.close()
 
+    async def test_its_age_counts_from_when_it_was_at_the_end(self, image, path):
+        """What was read since may have tombstones further on, which are kept from when the end was seen, at least."""
+        await put(image, Batch(jobs=[JOB]))
+        await image.close()
+        later = image_at(path, now=1049.0)
+        await later.open()
+        await later.apply(from_records([]), 2, at_end=False)
+        await later.close()
+        again = image_at(path, now=1051.0)
+        await again.open()
+        assert again.offset is None
+        await again.close()
+
+    async def test_before_the_end_was_ever_reached_its_age_counts_from_its_beginning(self, path):
+        began = image_at(path)
+        await began.open()
+        began._now = lambda: 1049.0
+        await began.apply(from_records([]), 2, at_end=False)
+        await began.close()
+        for now, offset in ((1050.0, 2), (1051.0, None)):
+            again = image_at(path, now=now)
+            await again.open()
+            assert again.offset == offset
+            await again.close()
+
+    async def test_one_that_is_damaged_while_it_is_used_begins_anew(self, image):
+        """Its owner is told of an error, and what is missing is read again."""
+        await put(image, Batch(jobs=[JOB]))
+        await image.rows.run(_damage)
+        with pytest.raises(LedgerError, match="begins anew") as told:
+            await put(image, Batch(jobs=[replace(JOB, id=f"{n}") for n in range(500)]))
+        assert not isinstance(told.value, LedgerUnusable)
+        assert image.offset is None
+        await put(image, Batch(jobs=[JOB]))
+
     async def test_a_damaged_one_is_thrown_away(self, path):
         path.write_bytes(b"SQLite format 3\x00 and then something else")
         image = image_at(path)
@@ -131,14 +168,14 @@ class TestOrder:
         """The job was written again later, and compaction has removed where it stood first."""
         records = image.records_of(await image.changes_of(Batch(jobs=[JOB], deliveries=[DELIVERY])))
         for offset, record in enumerate(reversed(records)):
-            await image.apply(from_records([record]), offset + 1)
+            await image.apply(from_records([record]), offset + 1, at_end=True)
         await image.settle()
         assert await image.rows.due("s", 9.0, 9) == [(DELIVERY, JOB)]
 
     async def test_a_delivery_whose_job_never_comes_is_dropped_at_the_end(self, image):
         """Both are gone, but compaction has come to the job first."""
         records = image.records_of(await image.changes_of(Batch(jobs=[JOB], deliveries=[DELIVERY])))
-        await image.apply(from_records(records[1:]), 1)
+        await image.apply(from_records(records[1:]), 1, at_end=True)
         await image.settle()
         assert await image.rows.backlog() == {}
 
@@ -157,7 +194,7 @@ class TestOrder:
         seen = event(event(JOB, EventType.STARTED, 1), EventType.PROGRESSED, 2, at=150.0)
         records = await put(image, Batch(jobs=[seen], deliveries=[DELIVERY], marks={"m": b"1"}))
         before = await everything(image.rows)
-        await image.apply(from_records(records), 1)
+        await image.apply(from_records(records), 1, at_end=True)
         assert await everything(image.rows) == before
 
 
@@ -168,7 +205,7 @@ class TestForgetting:
         await put(image, Batch(jobs=[ended, replace(JOB, id="2")], deliveries=[settled]))
         changes = await image.forgetting(FORGET_ALL, 10)
         assert changes.positions == Positions(newest=4, forgotten=4)
-        await image.apply(from_records(image.records_of(changes)), 2)
+        await image.apply(from_records(image.records_of(changes)), 2, at_end=True)
         assert list(await image.rows.find([JOB.key, replace(JOB, id="2").key])) == [replace(JOB, id="2").key]
         assert (await image.rows.backlog()).get("s", Backlog()) == Backlog()
         assert await image.rows.positions() == Positions(newest=4, forgotten=4)
@@ -179,10 +216,10 @@ class TestForgetting:
         ended = event(replace(JOB, id="2", state="completed", detected_at=10.0), EventType.COMPLETED, 4)
         await put(image, Batch(jobs=[deleted, ended]))
         records = image.records_of(await image.forgetting(FORGET_ALL, 10))
-        await image.apply(from_records(records), 2)
+        await image.apply(from_records(records), 2, at_end=True)
         other = image_at(tmp_path / "other.db")
         await other.open()
-        await other.apply(from_records(records), 2)
+        await other.apply(from_records(records), 2, at_end=True)
         assert await other.rows.positions() == await image.rows.positions() == Positions(newest=6, forgotten=4)
         await other.close()
 
@@ -190,7 +227,7 @@ class TestForgetting:
 class TestUnknownFields:
     async def test_they_survive_a_restart_and_a_rewrite(self, image, path):
         [record] = await put(image, Batch(jobs=[JOB]))
-        await image.apply(from_records([record._replace(value=record.value[:-1] + b',"later":[1]}')]), 2)
+        await image.apply(from_records([record._replace(value=record.value[:-1] + b',"later":[1]}')]), 2, at_end=True)
         await image.close()
         again = image_at(path)
         await again.open()
@@ -204,10 +241,20 @@ class TestUnknownFields:
 
     async def test_they_are_forgotten_when_the_row_holds_none_any_more(self, image):
         [record] = await put(image, Batch(jobs=[JOB]))
-        await image.apply(from_records([record._replace(value=record.value[:-1] + b',"later":[1]}')]), 2)
-        await image.apply(from_records([record]), 3)
+        await image.apply(from_records([record._replace(value=record.value[:-1] + b',"later":[1]}')]), 2, at_end=True)
+        await image.apply(from_records([record]), 3, at_end=True)
         assert await put(image, Batch(jobs=[JOB])) == [record]
         assert set(await image.rows.marks()) == {"image/position"}
+
+
+def _damage(connection):
+    """As a bad disk does it: what is read back is not what was written."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    path = Path(connection.execute("PRAGMA database_list").fetchall()[0][2])
+    with path.open("r+b") as file:
+        file.seek(PAGE_BYTES)
+        file.write(b"\xff" * (path.stat().st_size - PAGE_BYTES))
+    connection.execute("PRAGMA shrink_memory")
 
 
 async def everything(ledger):
@@ -245,14 +292,14 @@ async def _compare(steps, cuts, folder):
             await sqlite.commit(batch)
             changes = await image.changes_of(batch)
         log.extend(image.records_of(changes))
-        await image.apply(from_records(image.records_of(changes)), len(log))
+        await image.apply(from_records(image.records_of(changes)), len(log), at_end=True)
         assert await everything(image.rows) == await everything(sqlite)
     newest = {record.key: number for number, record in enumerate(log)}
     left = [log[number] for number in sorted(newest.values())]
     sizes = itertools.cycle(cuts)
     while left:
         size = next(sizes)
-        await rebuilt.apply(from_records(left[:size]), 1)
+        await rebuilt.apply(from_records(left[:size]), 1, at_end=True)
         left = left[size:]
     await rebuilt.settle()
     assert await everything(rebuilt.rows) == await everything(sqlite)

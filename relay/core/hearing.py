@@ -88,7 +88,7 @@ def _heard(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: 
         case Verdict.TOLD:
             return _told(roster, poll, reply, now)
         case Verdict.ABSENT:
-            return _absent(roster, poll, now, in_trouble=in_trouble)
+            return _absent(roster, poll, reply, now, in_trouble=in_trouble)
         case Verdict.NOT_FOUND:
             roster.not_found(poll, now)
         case Verdict.TOO_MANY:
@@ -130,8 +130,9 @@ def _failed(roster: Roster, poll: Poll, now: float) -> Heard:
     return Heard(health=Health.IN_TROUBLE) if roster.failed(poll, now) is Finding.IN_DOUBT else UNDECIDED
 
 
-def _absent(roster: Roster, poll: Poll, now: float, *, in_trouble: bool) -> Heard:
+def _absent(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: bool) -> Heard:
     (watch,) = poll.watches
+    gone = None
     if poll.part is not None:  # a probe
         roster.answered(poll, now)
         roster.not_shown(watch, now)
@@ -140,5 +141,6 @@ def _absent(roster: Roster, poll: Poll, now: float, *, in_trouble: bool) -> Hear
     elif not poll.confirms:
         roster.not_shown(watch, now)
     elif roster.confirmed_missing(watch, now):
-        return Heard(health=Health.UNKNOWN, gone=watch)
-    return UNDECIDED
+        gone = watch
+    in_own_words = reply.reason is Reason.NOT_FOUND
+    return Heard(health=_well_unless_in_doubt(roster) if in_own_words else Health.UNKNOWN, gone=gone)

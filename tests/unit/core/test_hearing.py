@@ -113,6 +113,14 @@ def test_an_absence_told_by_an_account_in_trouble_proves_nothing():
     assert hear(roster, CONFIRMATION, UNKNOWN_ID, 400.0, in_trouble=False).gone is watch
 
 
+def test_it_is_zendesk_that_says_so_in_its_own_words_and_the_account_is_well():
+    other_words = Reply(reason=Reason.UNREADABLE, status=404)
+    for reply, expected in ((UNKNOWN_ID, Health.WELL), (other_words, Health.UNKNOWN)):
+        (watch,) = CONFIRMATION.watches
+        watch.apart = None
+        assert hear(roster_of(0), CONFIRMATION, reply, 400.0, in_trouble=True).health is expected
+
+
 def test_only_a_complete_reply_tells_that_a_job_is_not_there():
     for reason, misses in ((None, 1), (Reason.INCOMPLETE, 0)):
         roster = roster_of(2)
@@ -129,13 +137,12 @@ def test_a_reply_about_nobody_that_was_asked_for_ends_no_doubt():
 
 
 def test_a_probe_of_one_job_by_itself_proves_no_absence():
-    """But that Zendesk answers; show_many has to tell by itself that it works again."""
+    """But that Zendesk answers; whether show_many works again it has to tell by itself, in a look at this job alone."""
     roster = roster_of(1)
     health(roster, OUTAGE)
     poll = roster.take(30.0, GAP)
     assert (poll.endpoint, poll.confirms) == (Endpoint.SHOW, False)
-    heard = hear(roster, poll, UNKNOWN_ID, 30.0, in_trouble=True)
-    assert (heard.health, heard.gone) == (Health.UNKNOWN, None)
+    assert hear(roster, poll, UNKNOWN_ID, 30.0, in_trouble=True).gone is None
     assert poll.watches[0].misses == 1
     assert poll.watches[0].apart
 

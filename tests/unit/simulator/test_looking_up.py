@@ -71,6 +71,26 @@ def test_a_poison_id_gets_the_whole_batch_refused_but_can_be_shown_alone():
     assert show_many(simulator, [job_id for job_id in ids if alone[job_id] == 200]).status == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "alone"), [("poison-500", 500, 200), ("poison-403", 403, 200), ("unspeakable", 500, 500)]
+)
+def test_a_poison_id_may_break_or_deny_what_names_it_even_by_itself(name, status, alone):
+    simulator = simulator_of(name, job_limit=None)
+    ids = start(simulator, 100)
+    assert show_many(simulator, ids).status == status
+    (bad, *_) = [job_id for job_id in ids if show_many(simulator, [job_id]).status == status]
+    assert show(simulator, bad).status == alone
+    answers = Counter(show(simulator, job_id).status for job_id in ids)
+    assert answers[200] > 50
+
+
+def test_a_refusal_may_keep_to_itself_how_many_ids_are_taken():
+    simulator = simulator_of("small-batches-mute")
+    answer = show_many(simulator, [str(number) for number in range(11)])
+    assert (answer.status, "max_count" in document(answer)) == (400, False)
+    assert show_many(simulator, [str(number) for number in range(10)]).status == 200
+
+
 def test_replies_may_hold_a_job_that_nobody_asked_for():
     simulator = simulator_of("foreign")
     ids = start(simulator, 3)

@@ -39,7 +39,6 @@ HEADERS = (
     {},
     {},
     {"retry-after": "3"},
-    {"retry-after": "soon"},
     {"ratelimit-remaining": "0", "ratelimit-limit": "700"},
 )
 NOTHING = (Reason.TIMEOUT, Reason.RESET, Reason.DNS, Reason.CONNECT, Reason.TLS, Reason.UNREADABLE)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from integration import peers
 from integration.kafka_house import assert_in_order, bus, ended, item, reads, relay_on
 from kafka.topics import Topics
@@ -70,6 +71,7 @@ async def test_a_broker_that_is_killed_and_comes_back_costs_no_job_no_event_and_
     assert_in_order(records)
 
 
+@pytest.mark.timeout(300)  # three brokers have to start
 async def test_where_a_leader_dies_another_takes_over_and_nobody_needs_to_know(tmp_path, three_brokers):
     """Three brokers, three replicas: what is acknowledged is on two of them."""
     topics = Topics(three_brokers.bootstrap)

@@ -1,6 +1,7 @@
 """Brokers as processes: made, started, killed and started again, and gone without a trace at the end."""
 
 import base64
+import os
 import random
 import signal
 import socket
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 from kafka.certificates import Certificates, make
 from kafka.settings import HOST, PASSWORDS, PLAINTEXT, PROTOCOLS, SCRAM, USER, Node, properties
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 120
 STARTED = "Kafka Server started"
 LOG_CHARACTERS_SHOWN = 4_000
 
@@ -90,6 +91,8 @@ class Broker:
     def freeze(self) -> None:
         """It holds its connections and answers nothing, as a machine that hangs."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitpid(self._process.pid, os.WUNTRACED)  # until it has stopped
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

@@ -16,7 +16,7 @@ from relay.config import Config
 from relay.config.addresses import ListenAddress
 from relay.config.server import Server
 from relay.core.record import Backlog
-from relay.core.standing import Standing
+from relay.core.standing import Standing, bounded
 from relay.errors import ConfigError, LedgerError, LedgerUnusable
 from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
@@ -221,12 +221,11 @@ class _MetricsPage:
             size_bytes = await self.ledger.size_bytes()
         except LedgerError:
             backlog, size_bytes = {}, 0
-        return await self.metrics.page(
-            Standing(
-                now=self.clock.now(),
-                jobs=dict(self.shard.live.counts),
-                accounts=await self.shard.standing(),
-                sinks=self.shard.sinks.standing_with(backlog),
-                ledger_bytes=size_bytes,
-            )
+        standing = Standing(
+            now=self.clock.now(),
+            jobs=dict(self.shard.live.counts),
+            accounts=await self.shard.standing(),
+            sinks=self.shard.sinks.standing_with(backlog),
+            ledger_bytes=size_bytes,
         )
+        return await self.metrics.page(bounded(standing))

@@ -1,10 +1,14 @@
 """How things stand at a moment, for metrics and for people."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from relay.errors import Reason
+
+STRANGERS_MAX = 100
+OTHERS = "OTHERS"  # no account's name has capitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +64,26 @@ class Standing:
     accounts: Sequence[AccountStanding] = ()
     sinks: Sequence[SinkStanding] = ()
     ledger_bytes: int = 0
+
+
+def bounded(standing: Standing) -> Standing:
+    """The same with a bounded number of names. Accounts that are not configured may be named by anybody who writes to
+    the topic that jobs come from: beyond the first hundred they are told as one.
+    """
+    strangers = [one for one in standing.accounts if one.trouble is Reason.ACCOUNT_NOT_CONFIGURED]
+    if len(strangers) <= STRANGERS_MAX:
+        return standing
+    others = sorted(strangers, key=lambda one: one.name)[STRANGERS_MAX:]
+    names = {one.name for one in others}
+    jobs: Counter[tuple[str, str]] = Counter()
+    for (account, state), count in standing.jobs.items():
+        jobs[OTHERS if account in names else account, state] += count
+    together = AccountStanding(
+        name=OTHERS,
+        live_jobs=sum(one.live_jobs for one in others),
+        trouble=Reason.ACCOUNT_NOT_CONFIGURED,
+        stale_seconds=max(one.stale_seconds for one in others),
+        at_risk=sum(one.at_risk for one in others),
+    )
+    told = [one for one in standing.accounts if one.name not in names]
+    return replace(standing, jobs=jobs, accounts=[*told, together])

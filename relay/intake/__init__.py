@@ -93,7 +93,7 @@ class Accounts(Protocol):
 
 
 class Observer(Protocol):
-    """Who counts. `source`: "http". `result`: "created", "exists" or "refused"."""
+    """Who counts. `source`: "http" or "kafka". `result`: "created", "exists" or "refused"."""
 
     def intake_jobs(self, source: str, result: str, count: int) -> None: ...
 

@@ -167,6 +167,27 @@ class TestDoubt:
         await ledger.close()
         assert await known(await opened("first")) == {A.key, B.key}
 
+    async def test_it_is_told_so_also_when_the_first_try_to_find_out_fails_half_way(
+        self, opened, wire, impatient, monkeypatch
+    ):
+        """When what was written is in the image already, and the next try finds nothing new."""
+        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        wire.cut_after(END_TXN)
+        with pytest.raises(LedgerError):
+            await ledger.commit(jobs(A))
+        wire.mend()
+
+        async def fail():
+            monkeypatch.undo()
+            raise LedgerError("the disk is full")
+
+        monkeypatch.setattr(ledger._image, "settle", fail)
+        with pytest.raises(LedgerError, match="disk is full"):
+            await ledger.commit(jobs(B))
+        assert await known(ledger) == {A.key}
+        with pytest.raises(LedgerLost):
+            await ledger.commit(jobs(B))
+
     async def test_if_it_was_not_written_its_owner_goes_on(self, opened, wire, impatient):
         ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
         await ledger.commit(jobs(A))
@@ -206,6 +227,23 @@ class TestDoubt:
         wire.mend()
         with pytest.raises(LedgerLost):
             await ledger.commit(jobs(A))
+
+
+async def test_an_image_that_is_damaged_is_lost_to_its_owner_and_read_anew(opened):
+    ledger = await opened("first")
+    await ledger.commit(jobs(A))
+
+    async def damaged(batch):
+        raise LedgerUnusable("it is damaged")
+
+    ledger._image.changes_of = damaged
+    for _ in range(2):
+        with pytest.raises(LedgerLost, match="its image was damaged"):
+            await ledger.commit(jobs(B))
+    await ledger.close()
+    again = await opened("first")
+    assert await known(again) == {A.key}
+    await again.commit(jobs(B))
 
 
 class TestRefused:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from relay.core.record import Batch, Retention
-from relay.errors import LedgerError, LedgerLost, Undecipherable
+from relay.errors import LedgerError, LedgerLost, LedgerUnusable, Undecipherable
 from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
 from relay.ledger.kafka.image import Image
@@ -74,6 +74,7 @@ class KafkaLedger:
         except BaseException:
             await self.close()
             raise
+        self._tail.changed = False
 
     async def close(self) -> None:
         """Idempotent, bounded; safe before `open`. A commit that takes too long is left to its own: written or not."""
@@ -107,30 +108,42 @@ class KafkaLedger:
     async def _change(self, decide: Callable[[], Awaitable[Changes]]) -> Changes:
         async with self._turn:
             producer = await self._ready()
-            changes = await decide()
+            try:
+                changes = await decide()
+            except LedgerUnusable as error:
+                await self._image.start_over()
+                raise self._lose("its image was damaged") from error
             if not changes.empty:
                 await self._write(producer, changes)
             return changes
 
     async def _ready(self) -> PartitionProducer:
-        if self._producer is None and self._lost is None and await self._take_over():
-            self._lost = "what had failed to be committed was written after all, or others have written"
-        if self._producer is None or self._lost is not None:
-            raise LedgerLost(f"{self._name}: {self._lost}")
+        if self._lost is not None:
+            raise self._lose(self._lost)
+        if self._producer is None:
+            self._producer = await self._take_over()
+            if self._tail.changed:
+                raise self._lose("what had failed to be committed was written after all, or others have written")
         return self._producer
 
-    async def _take_over(self) -> bool:
-        """Whether the image has changed. Fencing comes first: so nothing is written beyond the end that is read to."""
+    def _lose(self, why: str) -> LedgerLost:
+        self._lost = why
+        self._give_up()
+        return LedgerLost(f"{self._name}: {why}")
+
+    async def _take_over(self) -> PartitionProducer:
+        """Fencing comes first: so nothing is written beyond the end that is read to."""
         with self._explained():
             producer = await PartitionProducer.start(
                 self._connection, cluster=self._cluster, topic=self._topic.name, partition=self._partition
             )
             self._producer = producer
             try:
-                return await self._tail.catch_up()
+                await self._tail.catch_up()
             except BaseException:
                 self._give_up()
                 raise
+        return producer
 
     async def _write(self, producer: PartitionProducer, changes: Changes) -> None:
         records = self._image.records_of(changes)
@@ -145,8 +158,7 @@ class KafkaLedger:
         except BaseException as error:
             self._give_up()
             if isinstance(error.__cause__, Fenced):
-                self._lost = "another owner has taken it"
-                raise LedgerLost(f"{self._name}: {self._lost}") from error
+                raise self._lose("another owner has taken it") from error
             raise
 
     def _give_up(self) -> None:

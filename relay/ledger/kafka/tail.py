@@ -23,52 +23,53 @@ NOTHING = from_records([])
 
 
 class Tail:
-    """Of one partition. Calls raise KafkaFailure, LedgerError, or LedgerUnusable: a record of a newer relay."""
+    """Of one partition. Calls raise KafkaFailure, LedgerError, or LedgerUnusable: a record of a newer relay.
+
+    `changed`: whether the image has got anything from the log since somebody last said False, also where reading failed
+    afterwards.
+    """
 
     def __init__(self, connection: Connection, topic: Topic, partition: int, image: Image) -> None:
         self._connection = connection
         self._topic = topic
         self._partition = partition
         self._image = image
+        self.changed = False
 
-    async def catch_up(self) -> bool:
-        """Read until the image is at the end that the log has now; whether it has changed."""
+    async def catch_up(self) -> None:
+        """Read until the image is at the end that the log has now."""
         try:
-            return await self._catch_up()
+            await self._catch_up()
         except OutOfRange:  # the image is of a log that has been lost, at least in part
+            self.changed = True
             await self._image.start_over()
             await self._catch_up()
-            return True
 
-    async def _catch_up(self) -> bool:
+    async def _catch_up(self) -> None:
         known = {} if self._image.offset is None else {self._partition: self._image.offset}
         reader = await Reader.open(self._connection, self._topic, known, partitions=[self._partition])
         try:
             end = (await reader.ends())[self._partition]
             if known and known[self._partition] > end:
                 raise OutOfRange(known)
-            changed = await self._read_to(end, reader)
+            await self._read_to(end, reader)
         finally:
             await reader.close()
-        if changed:
-            await self._image.settle()
-        return changed
+        await self._image.settle()
 
-    async def _read_to(self, end: int, reader: Reader) -> bool:
+    async def _read_to(self, end: int, reader: Reader) -> None:
         """One part is written while the next is read and deciphered."""
-        changed = False
         position = await self._position(reader)
         writing = asyncio.create_task(self._image.apply(NOTHING, position, at_end=position >= end))
         try:
             while position < end:
                 read, position = await self._next(reader, position)
-                changed |= bool(read.keys)
+                self.changed |= bool(read.keys)
                 await writing
                 writing = asyncio.create_task(self._image.apply(read, position, at_end=position >= end))
             await writing
         finally:
             await within(WRITE_SECONDS_MAX, writing)
-        return changed
 
     async def _next(self, reader: Reader, position: int) -> tuple[Read, int]:
         """What stands from this position to another one, beyond it; there may be no record between them."""

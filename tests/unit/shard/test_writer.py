@@ -1,0 +1,143 @@
+import asyncio
+from random import Random
+
+import pytest
+from sim.owing import ended_job, owe_jobs, rows_of
+from sim.virtual import VirtualClock, run
+from sim.world import UnreliableLedger
+
+from relay.core.delivery import DeliveryState, Subscription, give_up
+from relay.errors import LedgerError, Reason, Unavailable
+from relay.shard.intents import Note
+from relay.shard.live import Live
+from relay.shard.ports import Surroundings
+from relay.shard.settling import Change, Retry, Together
+from relay.shard.writer import Writer
+
+ORDERS = Subscription(sink="orders")
+
+
+class Silent:
+    def __getattr__(self, _):
+        return lambda *_, **__: None
+
+
+def writing(scenario):
+    """Plays the scenario, a coroutine function of (writer, ledger), beside a writer that runs."""
+
+    async def main():
+        clock = VirtualClock()
+        ledger = UnreliableLedger(clock)
+        around = Surroundings(clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
+        writer = Writer(
+            recorder=ledger, live=Live(), subscriptions=[ORDERS], published=lambda *_: None, surroundings=around
+        )
+        running = asyncio.create_task(writer.run())
+        try:
+            await scenario(writer, ledger)
+        finally:
+            writer.drain()
+            await running
+
+    run(main())
+
+
+async def owe(ledger, count, now):
+    jobs = [ended_job(number, now) for number in range(count)]
+    await owe_jobs(ledger, jobs, [row for job in jobs for row in rows_of(job, [ORDERS], now)])
+
+
+def test_what_is_asked_between_two_commits_sees_no_commit_happen():
+    async def scenario(writer, ledger):
+        async def slow_question():
+            before = ledger.commits
+            await asyncio.sleep(10.0)
+            return before, ledger.commits
+
+        asking = asyncio.create_task(writer.between(slow_question))
+        await asyncio.sleep(1.0)
+        notes = [asyncio.create_task(writer.submit(Note(name=str(n), value=b"x"))) for n in range(5)]
+        assert await asking == (0, 0)
+        await asyncio.gather(*notes)
+        assert ledger.commits == 1, "they waited together"
+
+    writing(scenario)
+
+
+def test_what_a_question_raises_is_raised_to_who_asked_and_to_nobody_else():
+    async def scenario(writer, ledger):
+        async def question():
+            raise LedgerError("no")
+
+        with pytest.raises(LedgerError):
+            await writer.between(question)
+        await writer.submit(Note(name="a", value=b"x"))
+
+    writing(scenario)
+
+
+def test_claims_are_of_what_nobody_has_in_hand():
+    async def scenario(writer, ledger):
+        await owe(ledger, 5, VirtualClock().now())
+
+        def read(limit):
+            return ledger.due("orders", VirtualClock().now(), limit)
+
+        first, second, third = [await writer.claim("orders", read, 2) for _ in range(3)]
+        assert [len(taken) for taken in (first, second, third)] == [2, 2, 1]
+        assert len({one.job.id for taken in (first, second, third) for one in taken}) == 5
+        writer.release(first[0])
+        assert [one.job for one in await writer.claim("orders", read, 2)] == [first[0].job]
+
+    writing(scenario)
+
+
+def test_while_the_ledger_is_out_of_order_everybody_is_refused():
+    async def scenario(writer, ledger):
+        now = VirtualClock().monotonic()
+        ledger.outages = [(now, now + 100.0)]
+        with pytest.raises(Unavailable) as refusal:
+            await writer.submit(Note(name="a", value=b"x"))
+        assert refusal.value.reason is Reason.LEDGER_UNAVAILABLE
+        with pytest.raises(Unavailable):
+            await writer.between(ledger.marks)
+        await asyncio.sleep(110.0)
+        assert await writer.between(ledger.marks) == {}
+        await writer.submit(Note(name="a", value=b"x"))
+        assert await ledger.marks() == {"a": b"x"}
+
+    writing(scenario)
+
+
+def test_what_is_to_be_made_again_is_read_after_whatever_was_committed_before():
+    """Or a row that was settled meanwhile would be put back to what it was."""
+
+    async def scenario(writer, ledger):
+        now = VirtualClock().now()
+        await owe(ledger, 1, now)
+        (row,) = rows_of(ended_job(0, now), [ORDERS], now)
+        (claimed,) = await writer.claim("orders", lambda limit: ledger.due("orders", now + 1, limit), 1)
+        close = Change(underway=claimed, rule=lambda row, job, now: give_up(row, job, ORDERS, "no", now))
+        answers = await asyncio.gather(
+            writer.submit(Note(name="a", value=b"x")),  # a commit of its own, while the others wait
+            writer.submit(Together(intents=[close])),
+            writer.submit(Retry(key=row.key)),
+        )
+        assert answers[2] is True
+        found = await ledger.delivery(row.key)
+        assert found is not None
+        assert (found[0].state, found[0].error) == (DeliveryState.PENDING, None)
+        assert found[0].since > row.since, "given up, and owed again after that"
+
+    writing(scenario)
+
+
+def test_a_writer_that_drains_takes_nothing_new():
+    async def scenario(writer, ledger):
+        writer.drain()
+        for call in (writer.submit(Note(name="a", value=b"x")), writer.between(ledger.marks)):
+            with pytest.raises(Unavailable) as refusal:
+                await call
+            assert refusal.value.reason is Reason.DRAINING
+
+    writing(scenario)

@@ -74,11 +74,11 @@ class PartitionProducer:
 
         Raises NotCommitted, OutcomeUnknown or Fenced, after which it is of no more use; in bounded time.
         """
-        with _classified(NotCommitted):
+        with classified(NotCommitted):
             async with asyncio.timeout(SEND_SECONDS_MAX):
                 await self._client.begin_transaction()
                 end = await self._send(records)
-        with _classified(OutcomeUnknown):
+        with classified(OutcomeUnknown):
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 await self._client.commit_transaction()
         return end
@@ -126,7 +126,7 @@ def _waiters(client: AIOKafkaProducer) -> Iterator[asyncio.Future[None]]:
 
 
 @contextmanager
-def _classified(otherwise: type[KafkaFailure]) -> Iterator[None]:
+def classified(otherwise: type[KafkaFailure]) -> Iterator[None]:
     """What aiokafka raises in here comes out as Fenced or `otherwise`."""
     try:
         yield

@@ -82,13 +82,14 @@ async def ensure(connection: Connection, name: str, *, partitions: int, create_r
         wanted = ", ".join(f"{setting}={rule.value}" for setting, rule in RULES.items())
         raise LedgerUnusable(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
     topic = await describe_topic(connection, name, create=False)
-    faults = list(_faults(topic, settings, partitions))
-    if faults:
-        raise LedgerUnusable(f"topic {name}: " + "; ".join(faults))
+    found = list(faults(topic, settings, partitions))
+    if found:
+        raise LedgerUnusable(f"topic {name}: " + "; ".join(found))
     return LedgerTopic(topic=topic, tombstones_kept_seconds=float(settings[RETENTION]) / 1_000)
 
 
-def _faults(topic: Topic, settings: Mapping[str, str], partitions: int) -> Iterator[str]:
+def faults(topic: Topic, settings: Mapping[str, str], partitions: int) -> Iterator[str]:
+    """What is not as it must be, for people: setting, value, and what it must be."""
     if topic.partitions != partitions:
         yield (
             f"it has {topic.partitions} partitions, and must have {partitions}: "

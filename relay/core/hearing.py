@@ -98,7 +98,8 @@ def _heard(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: 
             if roster.refused(poll, now) is Finding.IN_DOUBT:
                 return Heard(health=Health.IN_TROUBLE)
         case Verdict.FAILED:
-            return _failed(roster, poll, now)
+            in_doubt = roster.failed(poll, now, reply.retry_after_seconds or 0.0) is Finding.IN_DOUBT
+            return Heard(health=Health.IN_TROUBLE) if in_doubt else UNDECIDED
         case Verdict.TURNED_AWAY:
             roster.turned_away(poll, now)
             return Heard(health=Health.IN_TROUBLE)
@@ -124,10 +125,6 @@ def _told(roster: Roster, poll: Poll, reply: Reply, now: float) -> Heard:
         else:  # only a complete reply tells that a job is not there
             roster.put_back(unseen, now)
     return Heard(health=_well_unless_in_doubt(roster))
-
-
-def _failed(roster: Roster, poll: Poll, now: float) -> Heard:
-    return Heard(health=Health.IN_TROUBLE) if roster.failed(poll, now) is Finding.IN_DOUBT else UNDECIDED
 
 
 def _absent(roster: Roster, poll: Poll, reply: Reply, now: float, *, in_trouble: bool) -> Heard:

@@ -16,6 +16,7 @@ from relay.core.zendesk import Endpoint
 FIRST_SECONDS = 4.0  # from one look to the next; later as long again as it has been apart, or without an answer
 ANSWERED_SECONDS_MAX = 60.0
 UNANSWERED_SECONDS_MAX = 300.0
+SILENCE_MAX = 0.05  # of the time: so much of it one job's looks may keep its account waiting
 
 
 class Quarantine:
@@ -31,6 +32,7 @@ class Quarantine:
             seconds = min(now - apart.since, ANSWERED_SECONDS_MAX, answered_seconds_max)
         else:
             seconds = min(now - max(apart.since, watch.looked_at), UNANSWERED_SECONDS_MAX)
+            seconds = max(seconds, apart.silenced_seconds / SILENCE_MAX)
         heapq.heappush(self._heap, (now + max(seconds, FIRST_SECONDS), next(self._numbers), watch))
 
     def due_at(self) -> float:
@@ -62,4 +64,5 @@ def begin_look(apart: Apart, *, overdue: bool) -> Endpoint:
     last_word = overdue and apart.answered
     apart.looks += 1
     apart.answered = False
+    apart.silenced_seconds = 0.0
     return Endpoint.SHOW if apart.looks & (apart.looks - 1) and not last_word else Endpoint.SHOW_MANY

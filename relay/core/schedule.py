@@ -233,15 +233,18 @@ class Roster:
             self._stumbled(watch, now)
         return Finding.AT_FAULT
 
-    def failed(self, poll: Poll, now: float) -> Finding:
-        """There is no usable reply."""
+    def failed(self, poll: Poll, now: float, silenced_seconds: float = 0.0) -> Finding:
+        """There is no usable reply. `silenced_seconds`: but a Retry-After, which holds for the whole account."""
         if not poll.alone:
             part = poll.part or Part(poll.watches)
             return self._found(self._bisection.failed(part, poll.watches, poll.taken_at, now), part, now)
+        (watch,) = poll.watches
+        if watch.apart is not None:
+            watch.apart.silenced_seconds = silenced_seconds
         if self.in_doubt:
-            self.put_back(poll.watches, now)
+            self.put_back((watch,), now)
             return Finding.IN_DOUBT
-        self._stumbled(poll.watches[0], now)
+        self._stumbled(watch, now)
         return Finding.AT_FAULT
 
     def _found(self, finding: Finding, part: Part, now: float) -> Finding:

@@ -14,15 +14,17 @@ NOTHING_OWED: Mapping[str, Delivery] = MappingProxyType({})  # shared: most live
 class Apart:
     """That a job is asked about alone, since Zendesk refuses requests that hold it beside others.
 
-    `since`; `looks`: how often it was asked about alone; `answered`: whether the last such look told anything of it.
+    `since`; `looks`: how often it was asked about alone; `answered`: whether the last such look told anything of it;
+    `silenced_seconds`: the Retry-After that the last one brought upon the whole account.
     """
 
-    __slots__ = ("answered", "looks", "since")
+    __slots__ = ("answered", "looks", "silenced_seconds", "since")
 
     def __init__(self, since: float) -> None:
         self.since = since
         self.looks = 0
         self.answered = False
+        self.silenced_seconds = 0.0
 
 
 class Watch:

@@ -130,6 +130,26 @@ def test_of_a_hundred_jobs_only_the_one_that_zendesk_stumbles_over_suffers(
     run(main())
 
 
+def test_one_that_silences_its_account_each_time_it_is_asked_about_does_so_seldom() -> None:
+    """503 with a Retry-After, as for a timeout of the database: it holds for everybody."""
+
+    async def main() -> None:
+        bad: list[str] = []
+        silence = Response(status=503, headers={"retry-after": "60"}, body=b"")
+        world, zendesk = world_with(spoils(bad, silence, everywhere=True))
+        ids = endless(world, 30)
+        bad.append(ids[0])
+        async with world.relay() as shard:
+            await shard.track(world.requests(ids))
+            await seen(world, shard, set(ids) - set(bad), within=900)
+            since = world.clock.monotonic() + 100.0
+            await asyncio.sleep(4 * HOUR)
+        assert len(zendesk.refused(since)) * 60.0 <= 0.06 * 4 * HOUR
+        assert sum(len(asked.ids) == 29 for asked in zendesk.asked if asked.at > since) > 600
+
+    run(main())
+
+
 def test_the_only_job_of_an_account_is_seen_though_show_many_breaks_on_it() -> None:
     async def main() -> None:
         world, zendesk = world_with(lambda request, _: PAGE if request.endpoint is Endpoint.SHOW_MANY else None)

@@ -6,6 +6,7 @@ from relay.core.job import Job
 from relay.core.quarantine import (
     ANSWERED_SECONDS_MAX,
     FIRST_SECONDS,
+    SILENCE_MAX,
     UNANSWERED_SECONDS_MAX,
     Quarantine,
     begin_look,
@@ -47,6 +48,14 @@ def test_one_of_which_nothing_is_told_waits_as_long_again_as_that_lasts():
     assert waits(watch, 80_000.0, 30.0) == UNANSWERED_SECONDS_MAX
     watch.looked_at = 79_900.0
     assert waits(watch, 80_000.0) == 100.0
+
+
+def test_one_whose_looks_silence_the_account_is_looked_at_all_the_more_rarely():
+    watch = watch_apart()
+    watch.apart.silenced_seconds = 60.0
+    assert waits(watch, 10.0) == 60.0 / SILENCE_MAX
+    begin_look(watch.apart, overdue=False)
+    assert waits(watch, 10.0) == 10.0, "the next look may be another matter"
 
 
 def test_the_first_that_is_due_is_taken_first_and_who_has_ended_not_at_all():

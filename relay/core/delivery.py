@@ -80,7 +80,7 @@ class Delivery:
         return self.sink.partition("#")[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """How one attempt to send ended. `reason` None: the sink has taken the event.
 

@@ -20,6 +20,7 @@ from relay.core.job import Job
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.core.standstill import Standstill, encode, mark_of
+from relay.core.value import value
 from relay.shard.claims import Underway
 from relay.shard.draft import Draft
 
@@ -34,7 +35,7 @@ class Deliveries(Protocol):
     ) -> Sequence[tuple[Delivery, Job]]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Settle:
     """An attempt to deliver has ended. `underway` is up to date with what was committed since it began."""
 

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import socket
@@ -63,4 +64,5 @@ def listening():
 def children():
     """The ids of this process's children, also of those that have ended and that nobody has waited for."""
     for task in Path("/proc/self/task").glob("*/children"):
-        yield from map(int, task.read_text().split())
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            yield from map(int, task.read_text().split())

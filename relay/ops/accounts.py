@@ -6,6 +6,8 @@ from operator import add
 from relay.core.standing import AccountStanding, Standing
 from relay.ops.series import Distribution, Family, Key
 
+REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
+REQUEST_FAMILY = Family(name="relay_zendesk_request_seconds", kind="histogram", text="Requests to Zendesk")
 LAG_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3_600)
 
 Merge = Callable[[float, float], float]
@@ -18,12 +20,14 @@ class AccountMetrics:
     def __init__(self, *, label: bool) -> None:
         self._label = label
         self._requests: dict[Key, dict[str, float]] = {}
+        self._request_seconds = Distribution(REQUEST_SECONDS)
         self._rate_wait: _Values = {}
         self._lag: dict[Key, Distribution] = {} if label else {(): Distribution(LAG_SECONDS)}
 
-    def request(self, account: str, outcome: str) -> None:
+    def request(self, account: str, outcome: str, seconds: float) -> None:
         outcomes = self._requests.setdefault(self._key(account), {})
         outcomes[outcome] = outcomes.get(outcome, 0.0) + 1.0
+        self._request_seconds.observe(seconds)
 
     def rate_waited(self, account: str, seconds: float) -> None:
         key = self._key(account)
@@ -49,6 +53,7 @@ class AccountMetrics:
         rate_wait = self._family("relay_rate_wait_seconds_total", "counter", "Polls held up by the rate budget")
         lag = self._family("relay_detection_lag_seconds", "histogram", "Zendesk's stated completion to our seeing it")
         yield from requests.lines(self._by_outcome())
+        yield from REQUEST_FAMILY.histogram_lines([((), self._request_seconds)])
         yield from rate_wait.lines(list(self._rate_wait.items()))
         yield from lag.histogram_lines(list(self._lag.items()))
         jobs = (((*self._key(account), state), count) for (account, state), count in standing.jobs.items())

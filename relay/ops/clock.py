@@ -32,21 +32,18 @@ class SystemClock:
         self, *, system: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._system = system
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._now = system()
         self._read_at = monotonic()
 
     def now(self) -> float:
-        ticks = self._monotonic()
+        ticks = self.monotonic()
         elapsed = ticks - self._read_at
         self._read_at = ticks
         self._now += elapsed
         lag = self._system() - self._now
         self._now += max(-SLEW * elapsed, min(SLEW * elapsed, lag))
         return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic()
 
     def system(self) -> float:
         return self._system()

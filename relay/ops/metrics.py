@@ -46,7 +46,6 @@ class Metrics:
         # Every request and every delivery passes here, and to find a series takes longer than to count.
         self._intake_jobs = cache(self._counter("relay_intake_jobs", "Jobs handed in", "source", "result").labels)
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
-        self._request_seconds = self._histogram("relay_zendesk_request_seconds", "Requests to Zendesk", NETWORK)
         self._events = self._counter("relay_events", "Events recorded", "type", "outcome")
         self._deliveries = cache(self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome").labels)
         self._delivery_seconds = cache(
@@ -68,8 +67,7 @@ class Metrics:
         self._intake_ack.observe(seconds)
 
     def request(self, account: str, outcome: str, seconds: float) -> None:
-        self._accounts.request(account, outcome)
-        self._request_seconds.observe(seconds)
+        self._accounts.request(account, outcome, seconds)
 
     def rate_waited(self, account: str, seconds: float) -> None:
         self._accounts.rate_waited(account, seconds)

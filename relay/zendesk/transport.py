@@ -69,6 +69,7 @@ class Transport:
             "user-agent": f"relay/{__version__}",
             **peer.headers,
         }
+        self._target, self._built = "", URL()
         self._signed = self._headers if peer.authorization is None else self._sign(peer.authorization)
 
     async def get(self, request: Request) -> Response | NoResponse:
@@ -110,9 +111,15 @@ class Transport:
     def _base(self) -> URL:
         return URL(self._peer.base_url)
 
-    def _url(self, path: str) -> URL:
-        """As it goes over the wire. From its parts, since the base is the same each time and the path is encoded."""
-        path, _, query = path.partition("?")
+    def _url(self, target: str) -> URL:
+        """As it goes over the wire. The newest is kept: an account is mostly asked for the same jobs as before."""
+        if target != self._target:
+            self._target, self._built = target, self._build(target)
+        return self._built
+
+    def _build(self, target: str) -> URL:
+        """From its parts, since the base is the same each time and the target is encoded."""
+        path, _, query = target.partition("?")
         base = self._base
         return URL.build(scheme=base.scheme, authority=base.raw_authority, path=path, query_string=query, encoded=True)
 

@@ -18,8 +18,8 @@ def samples(metrics, standing):
 def fed(*, label=True):
     metrics = AccountMetrics(label=label)
     for account in ("acme", "other"):
-        metrics.request(account, "ok")
-        metrics.request(account, Reason.TIMEOUT)
+        metrics.request(account, "ok", 0.1)
+        metrics.request(account, Reason.TIMEOUT, 0.1)
         metrics.rate_waited(account, 1.0)
         metrics.detected(account, 1.0)
     return metrics
@@ -43,8 +43,8 @@ def test_what_is_counted_while_a_page_is_written_does_not_spoil_it():
     metrics = fed()
     lines = metrics.lines(Standing(accounts=[AccountStanding(name="acme", live_jobs=1)]))
     page = [next(lines), next(lines)]
-    metrics.request("new", "ok")
-    metrics.request("acme", "reset")
+    metrics.request("new", "ok", 0.1)
+    metrics.request("acme", "reset", 0.1)
     metrics.detected("new", 1.0)
     metrics.forget("other")
     page += lines
@@ -61,6 +61,8 @@ def test_without_the_label_all_accounts_are_one():
     )
     found = samples(fed(label=False), standing)
     assert {name: value for (name, labels), value in found.items() if not labels} == {
+        "relay_zendesk_request_seconds_count": 4.0,
+        "relay_zendesk_request_seconds_sum": pytest.approx(0.4),
         "relay_rate_wait_seconds_total": 2.0,
         "relay_detection_lag_seconds_count": 2.0,
         "relay_detection_lag_seconds_sum": 2.0,

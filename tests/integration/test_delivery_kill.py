@@ -87,8 +87,7 @@ class House:
             sprung = self.trap.set()
             await relay.ready()
             self.url = relay.url
-            async with asyncio.timeout(30):
-                await sprung
+            await until(sprung.done, 60, f"nothing is sent: {relay.log}")
             await self.trap.after_answer()
         finally:
             await relay.kill()

@@ -35,6 +35,11 @@ class Quarantine:
             seconds = max(seconds, apart.silenced_seconds / SILENCE_MAX)
         heapq.heappush(self._heap, (now + max(seconds, FIRST_SECONDS), next(self._numbers), watch))
 
+    def excuse(self, watch: Watch, now: float) -> None:
+        """The last look failed, but so does everything: the next one is not put off for that."""
+        watch.asked_at = now
+        heapq.heappush(self._heap, (now + FIRST_SECONDS, next(self._numbers), watch))
+
     def due_at(self) -> float:
         """When the first of them is due; infinity: nobody is here."""
         return self._heap[0][0] if self._heap else math.inf

@@ -239,13 +239,16 @@ class Roster:
             part = poll.part or Part(poll.watches)
             return self._found(self._bisection.failed(part, poll.watches, poll.taken_at, now), part, now)
         (watch,) = poll.watches
-        if watch.apart is not None:
-            watch.apart.silenced_seconds = silenced_seconds
-        if self.in_doubt:
+        if not self.in_doubt:
+            if watch.apart is not None:
+                watch.apart.silenced_seconds = silenced_seconds
+            self._stumbled(watch, now)
+            return Finding.AT_FAULT
+        if watch.apart is None:
             self.put_back((watch,), now)
-            return Finding.IN_DOUBT
-        self._stumbled(watch, now)
-        return Finding.AT_FAULT
+        else:
+            self._quarantine.excuse(watch, now)
+        return Finding.IN_DOUBT
 
     def _found(self, finding: Finding, part: Part, now: float) -> Finding:
         match finding:

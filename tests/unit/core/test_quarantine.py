@@ -58,6 +58,13 @@ def test_one_whose_looks_silence_the_account_is_looked_at_all_the_more_rarely():
     assert waits(watch, 10.0) == 10.0, "the next look may be another matter"
 
 
+def test_one_that_fails_while_everything_does_is_looked_at_soon_again():
+    quarantine, watch = Quarantine(), watch_apart()
+    quarantine.excuse(watch, 80_000.0)
+    assert quarantine.due_at() == 80_000.0 + FIRST_SECONDS
+    assert watch.asked_at == 80_000.0
+
+
 def test_the_first_that_is_due_is_taken_first_and_who_has_ended_not_at_all():
     quarantine = Quarantine()
     late, soon, ended = watch_apart(), watch_apart(90.0), watch_apart(99.0)

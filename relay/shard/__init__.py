@@ -1,39 +1,30 @@
 """The owner of a set of accounts: their live jobs in memory, their budgets, the deliveries their events owe."""
 
 import asyncio
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import takewhile
 from types import MappingProxyType
 
 from relay.core.callbacks import CallbacksFull
 from relay.core.delivery import Delivery
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
-from relay.core.record import JobView, Retention
+from relay.core.record import JobView
 from relay.core.standing import AccountStanding
-from relay.core.watch import Watch
-from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.couriers import Couriers
 from relay.shard.feed import Feed
-from relay.shard.intents import End, Track, Untrack
+from relay.shard.housekeeping import Housekeeping
+from relay.shard.intents import Track, Untrack
 from relay.shard.live import Live
 from relay.shard.poller import Poller
 from relay.shard.ports import Account, CallbackSinks, Polling, Record, Settings, Subscriber, Surroundings
-from relay.shard.post import Post
 from relay.shard.sinks import Sinks
+from relay.shard.standings import Standings
 from relay.shard.waiting import in_turns
 from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000
-SWEEP_SECONDS = 5.0
-FORGET_SECONDS = 60.0
-FORGET_PAGE = 500
-AT_RISK_AGE = 0.75  # of the time after which a job expires
-AT_RISK_UNSEEN_SECONDS = 600.0
-LAST_LOOK_SECONDS = 120.0  # a process that starts after a long outage looks once before it calls a job expired
 DRAIN_SECONDS = 7.0  # for attempts underway; `docker stop` puts up with 10 s in all
 NO_MARKS: Mapping[str, bytes | None] = MappingProxyType({})
 
@@ -55,7 +46,6 @@ class Shard:
         self._settings = settings
         self._around = surroundings
         self._waiters: dict[JobKey, set[asyncio.Future[None]]] = {}
-        self._began = surroundings.clock.monotonic()
         self._watching: list[asyncio.Task[None]] = []
         self._delivering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -73,6 +63,16 @@ class Shard:
             settings=settings,
             surroundings=surroundings,
             random=surroundings.random,
+        )
+        posts = self.poller.posts
+        self._standings = Standings(live=self.live, posts=posts, polling=self._polling, clock=surroundings.clock)
+        self._housekeeping = Housekeeping(
+            record=record,
+            live=self.live,
+            posts=posts,
+            polling=self._polling,
+            writer=self._writer,
+            surroundings=surroundings,
         )
         # Shared with the couriers. An account that is removed stays: what its events owe must not change.
         self._sources = {account.name: account.source for account in accounts}
@@ -134,7 +134,8 @@ class Shard:
     async def run(self) -> None:
         """Returns after `drain`; raises what a loop raised, which is a bug."""
         async with asyncio.TaskGroup() as loops:
-            self._watching = [loops.create_task(self.poller.run()), loops.create_task(self._housekeep())]
+            watching = (self.poller.run(), self._housekeeping.run(self._settings))
+            self._watching = [loops.create_task(loop) for loop in watching]
             self._delivering = loops.create_task(self._couriers.run())
             self._writing = loops.create_task(self._writer.run())
 
@@ -203,46 +204,7 @@ class Shard:
 
     async def standing(self) -> Sequence[AccountStanding]:
         """How every account stands that is configured or has live jobs; of very many, not all at the same moment."""
-        names = dict.fromkeys((*self.poller.posts, *self.live.accounts()))
-        return [standing async for name in in_turns(names) for standing in self._standing_of(name)]
-
-    def _standing_of(self, name: str) -> Iterator[AccountStanding]:
-        """Nothing, where the account has left meanwhile."""
-        now, wall = self._around.clock.monotonic(), self._around.clock.now()
-        post = self.poller.posts.get(name)
-        if post is not None:
-            yield self._standing(post, now, wall)
-        elif self.live.size(name):
-            yield self._stranger(name, wall)
-
-    def _standing(self, post: Post, now: float, wall: float) -> AccountStanding:
-        name = post.account.name
-        oldest = post.oldest()
-        return AccountStanding(
-            name=name,
-            live_jobs=self.live.size(name),
-            limit=post.pacer.limit,
-            remaining=post.pacer.remaining,
-            ceiling_per_minute=post.account.rate.max_requests_per_minute,
-            trouble=post.trouble,
-            stale_seconds=0.0 if oldest is None else _unseen_for(oldest, now, wall),
-            at_risk=sum(_unseen_for(watch, now, wall) > AT_RISK_UNSEEN_SECONDS for watch in self._old(name, wall)),
-        )
-
-    def _stranger(self, name: str, wall: float) -> AccountStanding:
-        oldest = next(self.live.of(name))
-        return AccountStanding(
-            name=name,
-            live_jobs=self.live.size(name),
-            trouble=Reason.ACCOUNT_NOT_CONFIGURED,
-            stale_seconds=max(0.0, wall - oldest.job.tracked_at),
-            at_risk=sum(1 for _ in self._old(name, wall)),
-        )
-
-    def _old(self, account: str, wall: float) -> Iterator[Watch]:
-        """The account's jobs of which little time is left before they expire."""
-        limit = wall - AT_RISK_AGE * self._polling(account).expire_after_seconds
-        return takewhile(lambda watch: watch.job.tracked_at < limit, self.live.of(account))
+        return await self._standings.all()
 
     def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
         """The commit is durable: let memory, counters and everybody who waits know."""
@@ -278,62 +240,6 @@ class Shard:
             stated = datetime.fromisoformat(job.completed_at).timestamp()
             self._around.metrics.detected(job.account, max(0.0, job.detected_at - stated))
 
-    async def _housekeep(self) -> None:
-        """End what is too old; forget what was kept long enough."""
-        forgot_at = self._around.clock.monotonic()
-        while True:
-            self._around.beat("housekeeping")
-            await asyncio.sleep(SWEEP_SECONDS)
-            if not self._writer.healthy.is_set():
-                continue
-            await self._expire()
-            if self._around.clock.monotonic() - forgot_at >= FORGET_SECONDS:
-                forgot_at = self._around.clock.monotonic()
-                await self._forget()
-
-    async def _expire(self) -> None:
-        old = list(self._too_old())
-        for start in range(0, len(old), FORGET_PAGE):
-            try:
-                await self._writer.submit(End(watches=old[start : start + FORGET_PAGE], too_old=True))
-            except Unavailable:
-                return  # they are still too old at the next sweep
-
-    def _too_old(self) -> Iterator[Watch]:
-        now = self._around.clock.now()
-        for account in self.live.accounts():
-            expire_after = self._polling(account).expire_after_seconds
-            last_look = min(LAST_LOOK_SECONDS, expire_after)
-            configured_for = self._configured_for(account)
-            for watch in self.live.of(account):
-                if now - watch.job.tracked_at < expire_after:
-                    break
-                if watch.looked_at > -math.inf or configured_for > last_look:
-                    yield watch
-
-    def _configured_for(self, account: str) -> float:
-        """Seconds in which its jobs could be looked at; of an account that is not configured: since the start."""
-        post = self.poller.posts.get(account)
-        return self._around.clock.monotonic() - (self._began if post is None else post.began_at)
-
     def _polling(self, account: str) -> Polling:
         post = self.poller.posts.get(account)
         return self._settings.polling if post is None else post.account.polling
-
-    async def _forget(self) -> None:
-        now = self._around.clock.now()
-        retention = Retention(
-            finished_before=now - self._settings.keep_finished_seconds,
-            dead_before=now - self._settings.keep_dead_seconds,
-        )
-        try:
-            more = True
-            while more:
-                more = await self._record.forget(retention, FORGET_PAGE) == FORGET_PAGE
-        except LedgerError as error:
-            self._around.log.warning("ledger.not_pruned", error=str(error))
-
-
-def _unseen_for(watch: Watch, now: float, wall: float) -> float:
-    """Seconds since the last look, or since it was tracked. `now`: monotonic."""
-    return max(0.0, wall - watch.job.tracked_at if watch.looked_at == -math.inf else now - watch.looked_at)

@@ -105,6 +105,10 @@ class Draft:
         self.jobs[incarnation_of(job)] = job
         self._newest[job.key] = job
 
+    def keep(self, job: Job) -> None:
+        """As it is: its row is there for what refers to it, should the ledger be about to forget it."""
+        self.jobs.setdefault(incarnation_of(job), job)
+
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink and every callback that wants it."""
         self.position += 1

@@ -163,6 +163,8 @@ def _revive(draft: Draft, revival: Revival) -> int:
         subscription = draft.subscription(row, job)
         if subscription is not None:
             revived = revive(draft.delivery(row), draft.job(job), subscription, draft.now)
-            draft.put_delivery(revived)
-            count += revived is not None
+            if revived is not None:
+                draft.keep(job)
+                draft.put_delivery(revived)
+                count += 1
     return count

@@ -132,6 +132,7 @@ class TestRetry:
         answer, draft = await self.revived(Retry(key=row.key), Rows((dead, job)))
         assert answer is True
         assert draft.batch.deliveries == (replace(row, since=draft.now, due_at=draft.now),)
+        assert draft.batch.jobs == (job,), "or the ledger may have forgotten it by then"
 
     async def test_there_may_be_none(self):
         _, (row,) = owed()

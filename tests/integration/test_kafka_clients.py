@@ -82,8 +82,9 @@ async def test_a_record_that_the_topic_refuses_does_not_take_others_with_it(publ
     assert [record.value for record in await topics.read(topic, 3)] == [b"0", b"1", b"2"]
 
 
-async def test_among_many_only_what_is_too_large_is_refused(publisher, topics, lines):
+async def test_among_many_only_what_is_too_large_is_refused(publisher, topics, lines, monkeypatch):
     """What shares the producer with it is written all the same, and nobody takes it for an outage."""
+    monkeypatch.setattr("relay.kafka.connection.REQUEST_SECONDS_MAX", 3.0)
     topic = await topics.create("events", partitions=2, configs={"max.message.bytes": "100000"})
     small = [Record(topic=topic, key=b"%d" % number, value=b"x" * 100) for number in range(300)]
     large = [Record(topic=topic, key=b"%d" % number, value=b"x" * 150_000) for number in range(3)]

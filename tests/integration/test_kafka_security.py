@@ -132,7 +132,8 @@ async def test_the_wrong_protocol_is_told_from_the_wrong_password(connect, kafka
     assert (await kept_out(tls))[0] in {Reason.TLS, Reason.RESET}
 
 
-async def test_who_may_not_write_is_told_so(connect, topics):
+async def test_who_may_not_write_is_told_so(connect, topics, monkeypatch):
+    monkeypatch.setattr("relay.kafka.publisher.PUBLISH_SECONDS_MAX", 2.0)
     topic = await topics.create("events")
     user = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": GUEST, "sasl_password": PASSWORDS[GUEST]}
     with pytest.raises(NotPublished) as raised:

@@ -3,6 +3,10 @@
 `jobs` is appended to in the order of recording (`seq`), which keeps the pages that a commit touches few; only the index
 `jobs_by_key` is written at random places. `ended_at` (rows.ended_at) serves both the live jobs, where it is NULL, and
 retention. Values are JSON (core.job_row.encode, rows.encode_delivery); the other columns are there to be searched.
+
+`events` tells in which job's row the event of a position stands; newer progress takes the row of older. `detected_by`
+is the latest time of detection up to there, so that it rises with the position and a time finds one. `positions` keeps
+what goes with the events of a job that is forgotten, so that no position is given twice.
 """
 
 import sqlite3

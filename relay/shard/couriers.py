@@ -49,7 +49,9 @@ class Couriers:
 
     def labelled(self, name: str) -> Sequence[Courier]:
         """That of the configured sink, or of `callback` all there are."""
-        return [courier for courier in self._couriers.values() if courier.route.label == name]
+        if name == CALLBACK:
+            return [courier for courier in self._couriers.values() if courier.route.label == CALLBACK]
+        return [self._couriers[name]] if name in self._couriers else []
 
     def load(self, marks: Mapping[str, bytes], backlog: Mapping[str, Backlog]) -> None:
         """Take up what the ledger holds; before `run`."""

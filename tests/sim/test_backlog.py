@@ -3,31 +3,11 @@
 import asyncio
 
 import pytest
+from sim.owing import world_owing
 from sim.virtual import run
-from sim.world import World
 
-from relay.core.delivery import Attempt, Subscription, owe
-from relay.core.job import Job
-from relay.core.observe import Rules, observe, record
-from relay.core.record import Batch
+from relay.core.delivery import Attempt
 from relay.simulator.plan import Fate
-
-
-def ended_job(number, now):
-    job = Job(account="acme", id=f"V3-{number:05}", tracked_at=now - 60.0)
-    return record(observe(job, {"id": job.id, "status": "completed"}, now, Rules()), number + 1)
-
-
-async def world_owing(count, **sinks):
-    """A world whose ledger owes the ends of so many jobs to each of these sinks."""
-    world = World()
-    world.receivers = sinks
-    world.subscriptions = [Subscription(sink=name) for name in sinks]
-    now = world.clock.now()
-    jobs = [ended_job(number, now) for number in range(count)]
-    rows = [owe(job, None, each, now) for job in jobs for each in world.subscriptions]
-    await world.ledger.commit(Batch(jobs=jobs, events=[(job, job.events[-1]) for job in jobs], deliveries=rows))
-    return world
 
 
 class Slow:

@@ -155,10 +155,10 @@ class Courier:
                 due_at = await self._outbox.next_due(self._name, now)
                 self._due_at = min(self._due_at, math.inf if due_at is None else due_at)
         except Unavailable:
-            self._due_at = min(self._due_at, now + RETRY_SECONDS)
+            self._due_at = now + RETRY_SECONDS
         except LedgerError as error:
             self._around.log.warning("ledger.deliveries_unreadable", sink=self._name, error=str(error))
-            self._due_at = min(self._due_at, now + IDLE_SECONDS)
+            self._due_at = now + IDLE_SECONDS
 
     def _begin(self, attempts: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
@@ -197,7 +197,7 @@ class Courier:
         for underway in done:
             if underway.delivery.state is DeliveryState.PENDING:
                 self.expect(underway.delivery, underway.job)
-        if self._wants():
+        if self._wants() or self._ready:  # those could not begin while the ledger was out of order
             self._wake.set()
 
     def _put_back(self) -> None:
@@ -220,6 +220,8 @@ class Courier:
         now, wall = self._around.clock.monotonic(), self._around.clock.now()
         if self._ready or self.endpoint.stands(now):
             return self.endpoint.next_at(now) - now
+        if self._wants():  # since this turn has looked
+            return 0.0
         # What is due by now is claimed as soon as attempts have ended and made room.
         return self._due_at - wall if self._due_at > wall else math.inf
 

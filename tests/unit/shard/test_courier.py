@@ -283,6 +283,20 @@ def test_a_ledger_that_cannot_be_read_for_a_while_only_delays():
     run(main())
 
 
+def test_after_an_outage_of_the_ledger_it_goes_on_at_once():
+    async def main():
+        sink = Told(seconds=0.5)
+        world = await world_owing(40, orders=sink)
+        start = world.clock.monotonic()
+        world.ledger.outages = [(start + 0.7, start + 1.7)]
+        async with world.relay():
+            await asyncio.sleep(8.0)
+        assert len(sink.requests) == 40
+        assert max(b - a for a, b in pairwise(sink.times)) < 3.0
+
+    run(main())
+
+
 def test_what_is_owed_to_a_sink_that_is_not_configured_any_more_waits_but_not_for_ever():
     async def main():
         world = await world_owing(2, orders=Told())

@@ -1,12 +1,14 @@
 """Deliveries that wait in the ledger, in virtual time: all of them come, whatever endpoints do meanwhile."""
 
 import asyncio
+from random import Random
 
 import pytest
 from sim.owing import world_owing
-from sim.virtual import run
+from sim.virtual import VirtualClock, run
 
-from relay.core.delivery import Attempt
+from relay.core.delivery import Attempt, Schedule
+from relay.errors import Reason
 from relay.simulator.plan import Fate
 
 
@@ -69,3 +71,36 @@ def count_questions(ledger):
 
     ledger.due = count
     return asked
+
+
+class Jittery(VirtualClock):
+    """Goes on between two readings within a moment, as a real clock does, and timers are not exact."""
+
+    def __init__(self):
+        self._random = Random(1)
+        self._newest = 0.0
+
+    def now(self):
+        self._newest = max(self._newest, super().now() + self._random.uniform(-0.001, 0.001))
+        return self._newest
+
+
+class Refusing(Slow):
+    async def send(self, event):
+        await super().send(event)
+        return Attempt(reason=Reason.REFUSED)
+
+
+def test_every_attempt_of_a_schedule_comes_when_it_is_due():
+    """Also where the moment passes just between the question whether it is due and the wait until it is."""
+
+    async def main():
+        attempts, wait_seconds = 100, 0.2
+        sink = Refusing(0.001)
+        world = await world_owing(1, orders=sink)
+        world.clock, world.schedule = Jittery(), Schedule(retry_seconds=[wait_seconds] * attempts)
+        async with world.relay():
+            await asyncio.sleep(1.5 * attempts * wait_seconds)
+            assert len(sink.taken) == attempts
+
+    run(main())

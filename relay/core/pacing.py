@@ -72,9 +72,13 @@ class Pacer:
 
     def next_at(self, now: float) -> float:
         """The earliest moment for one more request; infinity while an answer must come first."""
+        return self.spaced_at(now, self.gap(now))
+
+    def spaced_at(self, now: float, gap: float) -> float:
+        """The same, where the gap is known."""
         if self._in_flight >= self._in_flight_max(now):
             return math.inf
-        return max(self._waits_until, self._denied_until, self._sent_at + self.gap(now))
+        return max(self._waits_until, self._denied_until, self._sent_at + gap)
 
     def _in_flight_max(self, now: float) -> int:
         # One request alone finds out how things stand: after the start, in each new window, after trouble.
@@ -83,9 +87,12 @@ class Pacer:
 
     def gap(self, now: float) -> float:
         """Seconds between two requests, as the budget stands."""
+        # Comparisons instead of min and max: every poll asks for it several times.
+        gap, floor = self._budget_gap(now), self.rate.floor_requests_per_minute
+        if floor and gap * floor > WINDOW_SECONDS:
+            gap = WINDOW_SECONDS / floor
         ceiling_gap = CEILING_WINDOW_SECONDS / self.rate.max_requests_per_minute
-        floor = self.rate.floor_requests_per_minute
-        return max(ceiling_gap, min(self._budget_gap(now), WINDOW_SECONDS / floor if floor else math.inf))
+        return gap if gap > ceiling_gap else ceiling_gap  # noqa: FURB136
 
     def _budget_gap(self, now: float) -> float:
         if now < self._window_ends:

@@ -76,11 +76,13 @@ class Roster:
 
     def _filled_at(self, earliest: float, gap: float) -> float:
         """The same of a request for the jobs that gain most from it."""
-        size = self.limit.size(earliest)
-        if self._waiting.new >= size:
+        if not self._waiting:
+            return math.inf
+        size, new = self.limit.size(earliest), self._waiting.new
+        if new >= size:
             return earliest
         due_at = self._waiting.due_at(earliest, self.terms.price_at(gap), self._limits(gap), size)
-        return min(due_at, max(earliest, self._taken_at + self._fresh_within)) if self._waiting.new else due_at
+        return min(due_at, max(earliest, self._taken_at + self._fresh_within)) if new else due_at
 
     def _limits(self, gap: float) -> rule.Limits:
         return self.terms.limits_at(gap, len(self._waiting) / self.limit.ids_max)

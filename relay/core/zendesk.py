@@ -33,7 +33,7 @@ class Endpoint(StrEnum):
     SHOW = "show"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Request:
     """One GET. `path` is relative to the account's base_url and encoded (ids hold no character that needs it).
 
@@ -51,7 +51,7 @@ class Request:
         return f"/api/v2/job_statuses/show_many.json?ids={','.join(self.ids)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Response:
     """What the transport received: header names in lower case, the whole body."""
 
@@ -68,7 +68,7 @@ class NoResponse:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RateHeaders:
     """The account-wide limit as the reply told it; None where it did not. Requests per window, seconds to the reset."""
 
@@ -249,8 +249,11 @@ def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
 
     A bucket of the endpoint's own counts where less remains of it than of the account's limit.
     """
-    told = [_account_wide(headers), *(_bucket(value) for name, value in headers.items() if name.startswith(BUCKETS))]
-    return min((one for one in told if one.remaining is not None), key=_remaining, default=told[0])
+    told = _account_wide(headers)
+    buckets = [_bucket(value) for name, value in headers.items() if name.startswith(BUCKETS)]
+    if not buckets:
+        return told
+    return min((one for one in (told, *buckets) if one.remaining is not None), key=_remaining, default=told)
 
 
 def _remaining(rate: RateHeaders) -> int:
@@ -275,7 +278,8 @@ def _bucket(value: str) -> RateHeaders:
 
 def _count(fields: Mapping[str, str], *names: str) -> int | None:
     for name in names:
-        match = WHOLE_NUMBER.fullmatch(fields.get(name, "").strip())
+        text = fields.get(name)
+        match = None if text is None else WHOLE_NUMBER.fullmatch(text.strip())
         if match is not None:
             return int(match[1])
     return None

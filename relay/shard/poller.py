@@ -23,7 +23,7 @@ from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
 DENIED = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN})
-VISITS_AT_ONCE = 8  # a few milliseconds; whoever else has something to do comes in between
+VISITS_AT_ONCE = 12  # a few milliseconds; whoever else has something to do comes in between
 WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wall clock
 
 

@@ -44,10 +44,11 @@ class Post:
                 self.credentials.succeed(former, now, wall)
 
     def next_at(self, now: float) -> float:
-        allowed_at = math.inf if self.renewal else max(now, self.pacer.next_at(now))
+        gap = self.pacer.gap(now)
+        allowed_at = math.inf if self.renewal else max(now, self.pacer.spaced_at(now, gap))
         if allowed_at == math.inf or self.again:
             return allowed_at
-        return self.roster.next_at(allowed_at, self.pacer.gap(now))
+        return self.roster.next_at(allowed_at, gap)
 
     def oldest(self) -> Watch | None:
         """Of the jobs that wait, the one of which nothing was heard for longest."""

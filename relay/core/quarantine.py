@@ -13,7 +13,8 @@ from itertools import count
 from relay.core.watch import Apart, Watch
 from relay.core.zendesk import Endpoint
 
-FIRST_SECONDS = 4.0  # from one look to the next; later as long again as it has been apart, or without an answer
+FIRST_SECONDS = 4.0  # from one look to the next; later as long again as it has been apart
+UNANSWERED_PART = 0.25  # or, while nothing is told of it, so much of the time since something was
 ANSWERED_SECONDS_MAX = 60.0
 UNANSWERED_SECONDS_MAX = 300.0
 SILENCE_MAX = 0.05  # of the time: so much of it one job's looks may keep its account waiting
@@ -31,7 +32,8 @@ class Quarantine:
         if apart.answered:
             seconds = min(now - apart.since, ANSWERED_SECONDS_MAX, answered_seconds_max)
         else:
-            seconds = min(now - max(apart.since, watch.looked_at), UNANSWERED_SECONDS_MAX)
+            unanswered = now - max(apart.since, watch.looked_at)
+            seconds = min(UNANSWERED_PART * unanswered, UNANSWERED_SECONDS_MAX)
             seconds = max(seconds, apart.silenced_seconds / SILENCE_MAX)
         heapq.heappush(self._heap, (now + max(seconds, FIRST_SECONDS), next(self._numbers), watch))
 

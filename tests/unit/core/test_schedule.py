@@ -346,8 +346,9 @@ class TestApart:
         roster, (bad,) = roster_of(1)
         roster.refused(roster.take(0.0, GAP), 0.0)
         asked = self.looks(roster, roster.refused, 86_400)
-        assert [second for second, _, _ in asked[:6]] == [4, 8, 16, 32, 64, 128]
-        assert 86_400 / UNANSWERED_SECONDS_MAX <= len(asked) <= 86_400 / UNANSWERED_SECONDS_MAX + 9
+        assert [second for second, _, _ in asked[:6]] == [4, 8, 12, 16, 20, 25]
+        assert len([second for second, _, _ in asked if second > 3_600]) == pytest.approx(82_800 / 300, abs=2)
+        assert len(asked) <= 86_400 / UNANSWERED_SECONDS_MAX + 25
         assert [endpoint for _, endpoint, _ in asked].count(Endpoint.SHOW_MANY) == 9, "1, 2, 4 … 256"
         assert not bad.misses, "a refusal is no absence, however often"
 
@@ -434,7 +435,7 @@ class TestApart:
 
         def answer(poll, now):
             assert not poll.confirms
-            if int(now) % 3:
+            if bad.apart.looks % 3 == 0:
                 roster.failed(poll, now)
             elif poll.endpoint is Endpoint.SHOW_MANY:
                 roster.not_found(poll, now)

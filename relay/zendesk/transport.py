@@ -134,6 +134,9 @@ class Transport:
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
     """The body, None if it is over the bound."""
+    if answer.content.is_eof():  # as mostly: it has come together with the head
+        body = answer.content.read_nowait()
+        return body if len(body) <= BODY_BYTES_MAX else None
     chunks: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_any():

@@ -4,16 +4,20 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from sim.owing import Told, ToldCallbacks, world_owing
-from sim.virtual import run
+from sim.owing import ANSWER_SECONDS, Told, ToldCallbacks, world_owing
+from sim.virtual import EPOCH, run
+from sim.world import data_of
 
-from relay.core.delivery import Attempt, DeliveryState, Schedule
+from relay.core.delivery import Attempt, DeliveryState, Schedule, Subscription
 from relay.core.endpoint import PROBE_SECONDS_MAX
+from relay.core.events import TERMINAL_TYPES
+from relay.core.job import EventType
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.errors import LedgerError, Reason
 from relay.shard.courier import CLAIMS_PER_SLOT, LINGER_SECONDS
 from relay.shard.sweeping import SWEEP_SECONDS
+from relay.simulator.plan import Fate
 
 REFUSED = Attempt(reason=Reason.REFUSED, detail="400")
 FAILED = Attempt(reason=Reason.SERVER_ERROR, detail="500")
@@ -281,6 +285,35 @@ def test_a_ledger_that_cannot_be_read_for_a_while_only_delays():
         assert set(world.log.logged) == {"ledger.deliveries_unreadable"}
 
     run(main())
+
+
+@pytest.mark.parametrize("seconds", [ANSWER_SECONDS, 70.0], ids=["in back-off", "in flight"])
+def test_the_end_of_a_job_is_tried_at_once_and_after_whatever_is_in_flight(seconds):
+    """Its earlier events wait for minutes by then, or an attempt with one of them is still underway."""
+
+    async def main():
+        sink = Told(seconds=seconds)
+        sink.answer = lambda number: Attempt() if final(sink.requests[number]) else FAILED
+        world = await world_owing(0, orders=sink)
+        world.subscriptions = [Subscription(sink="orders", types=frozenset(EventType))]
+        (job_id,) = world.start_jobs(1, fate=Fate.SUCCEEDED, queue_seconds=1.0, work_seconds=60.0)
+        async with world.relay() as shard:
+            await shard.track(world.requests([job_id]))
+            await asyncio.sleep(250.0)
+        *earlier, last = sink.requests
+        assert earlier
+        assert final(last)
+        assert not any(map(final, earlier))
+        detected_at = world.when(data_of(last.event)["detected_at"]) - EPOCH
+        free_at = earlier[-1].at + seconds
+        assert last.at == pytest.approx(max(detected_at, free_at), abs=0.1)
+        assert (free_at > detected_at) == (seconds > 1)
+
+    run(main())
+
+
+def final(request):
+    return request.event.type in TERMINAL_TYPES
 
 
 def test_after_an_outage_of_the_ledger_it_goes_on_at_once():

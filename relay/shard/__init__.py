@@ -141,18 +141,23 @@ class Shard:
 
     async def drain(self) -> None:
         """Stop polling, let attempts underway end, record what was accepted. Bounded, idempotent, safe before `run`."""
+        await asyncio.gather(self._stop_watching(), self._stop_delivering())
+        self._writer.drain()
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
+
+    async def _stop_watching(self) -> None:
         await self.poller.stop(DRAIN_SECONDS)
         for task in self._watching:
             task.cancel()
+
+    async def _stop_delivering(self) -> None:
         self._couriers.stop()
         if self._delivering is not None:
             # How an attempt ends cannot be recorded while the ledger is out of order: no reason to wait for it.
             patience = DRAIN_SECONDS if self._writer.healthy.is_set() else 0.0
             await asyncio.wait([self._delivering], timeout=patience)
             self._delivering.cancel()
-        self._writer.drain()
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=DRAIN_SECONDS)
 
     async def track(
         self, requests: Sequence[TrackRequest], marks: Mapping[str, bytes | None] = NO_MARKS

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 QUEUE_WEIGHT_MAX = 20_000
 BATCH_WEIGHT_MAX = 5_000
+TURNS_AT_ONCE = 16  # before what waits to be recorded has its own: at a start every endpoint asks what it is owed
 PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
 
@@ -150,7 +151,7 @@ class Writer:
         return taken
 
     async def _take_turns(self) -> None:
-        while self._turns:
+        for _ in range(min(len(self._turns), TURNS_AT_ONCE)):
             call, answer = self._turns.popleft()
             if answer.done():  # the caller has gone
                 continue
@@ -158,6 +159,8 @@ class Writer:
                 self._answer(answer, result=await call())
             except LedgerError as error:
                 self._answer(answer, error=error)
+        if self._turns:
+            self._work.set()
 
     def _refuse_turns(self, refusal: Unavailable) -> None:
         for _, answer in self._turns:

@@ -65,14 +65,14 @@ class Couriers:
 
     def publish(self, jobs: Iterable[Job], deliveries: Iterable[Delivery]) -> None:
         """These rows have been committed."""
-        changed = {incarnation_of(job): job for job in jobs}
-        for row in deliveries:
-            if row.state is DeliveryState.PENDING:
-                courier = self._couriers.get(row.endpoint)
-                if courier is None and is_callback(row.sink) and not self._stopping.is_set():
-                    courier = self._hire(CallbackRoute(row.endpoint, self._callbacks))
-                if courier is not None:
-                    courier.expect(row, changed.get(Incarnation(*row.key[:3])))
+        pending = [row for row in deliveries if row.state is DeliveryState.PENDING]
+        changed = {incarnation_of(job): job for job in jobs} if pending else {}
+        for row in pending:
+            courier = self._couriers.get(row.endpoint)
+            if courier is None and is_callback(row.sink) and not self._stopping.is_set():
+                courier = self._hire(CallbackRoute(row.endpoint, self._callbacks))
+            if courier is not None:
+                courier.expect(row, changed.get(Incarnation(*row.key[:3])))
 
     def stand_still(self, name: str, standstill: Standstill) -> None:
         if name == CALLBACK:

@@ -95,7 +95,7 @@ class Roster:
         return min(everybody, key=_unseen_since, default=None)
 
     def take(self, now: float, gap: float) -> Poll | None:
-        """The next request; its jobs are out of the roster until it is `heard`."""
+        """The next request; its jobs are out of the roster until its reply is heard (`hearing.hear`)."""
         self._gap = gap
         self._forget_ended()
         somebody = self._to_confirm or (self._quarantine and self._quarantine.due_at() <= now)
@@ -239,7 +239,10 @@ class Roster:
         """There is no usable reply. `silenced_seconds`: but a Retry-After, which holds for the whole account."""
         if not poll.alone:
             part = poll.part or Part(poll.watches)
-            return self._found(self._bisection.failed(part, poll.watches, poll.taken_at, now), part, now)
+            finding = self._bisection.failed(part, poll.watches, poll.taken_at, now)
+            if finding is Finding.AT_FAULT:
+                begin_anew(part.watches[0])
+            return self._found(finding, part, now)
         (watch,) = poll.watches
         if not self.in_doubt:
             if watch.apart is not None:

@@ -444,6 +444,22 @@ class TestApart:
 
         assert len(self.looks(roster, answer, 20_000)) > 70
 
+    def test_so_does_that_a_request_for_many_breaks_on_it(self):
+        roster, (bad,) = roster_of(1)
+        for now in (0.0, 10.0):
+            miss(roster, bad, now)
+        roster.put_back(roster.take(10.0, GAP).watches, 10.0)
+        roster.failed(roster.take(20.0, GAP), 20.0)
+        late = watch_of(1)
+        roster.add(late, 21.0, 1.0)
+        while bad.apart is None:
+            poll = roster.take(21.0, GAP)
+            if late in poll.watches:
+                look(roster, poll, 21.0)
+            else:
+                roster.failed(poll, 22.0)
+        assert not bad.misses
+
     def test_an_outage_speaks_neither_for_nor_against_it(self):
         roster, (absent,) = roster_of(1)
         isolate(roster, absent, 0.0)

@@ -156,8 +156,7 @@ class Courier:
                 self._due_at = min(self._due_at, math.inf if due_at is None else due_at)
         except Unavailable:
             self._due_at = now + RETRY_SECONDS
-        except LedgerError as error:
-            self._around.log.warning("ledger.deliveries_unreadable", sink=self._name, error=str(error))
+        except LedgerError:
             self._due_at = now + IDLE_SECONDS
 
     def _begin(self, attempts: asyncio.TaskGroup) -> None:

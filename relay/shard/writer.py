@@ -60,6 +60,7 @@ class Writer:
         self._position = 0
         self._work = asyncio.Event()
         self._draining = False
+        self._readable = True
         self.healthy = asyncio.Event()
         self.healthy.set()
 
@@ -157,10 +158,20 @@ class Writer:
                 continue
             try:
                 self._answer(answer, result=await call())
+                self._note_reading()
             except LedgerError as error:
                 self._answer(answer, error=error)
+                self._note_reading(error)
         if self._turns:
             self._work.set()
+
+    def _note_reading(self, error: LedgerError | None = None) -> None:
+        """Say once that the ledger cannot be read, however many endpoints ask it again and again."""
+        readable, self._readable = self._readable, error is None
+        if readable and not self._readable:
+            self._around.log.warning("ledger.unreadable", error=str(error))
+        elif self._readable and not readable:
+            self._around.log.info("ledger.readable")
 
     def _refuse_turns(self, refusal: Unavailable) -> None:
         for _, answer in self._turns:

@@ -1,4 +1,4 @@
-"""The floor of a poll: an aiohttp client that asks and reads, and draws no consequences.
+"""The floor of a poll: an aiohttp client that asks and parses, and draws no consequences.
 
     python tests/bench/client.py URLS CONNECTIONS SECONDS
 
@@ -13,6 +13,7 @@ from itertools import cycle
 from pathlib import Path
 
 import aiohttp
+import orjson
 import uvloop
 
 HEADERS = {"accept": "application/json", "authorization": "Bearer none"}
@@ -22,7 +23,7 @@ async def ask(session: aiohttp.ClientSession, urls: Iterator[str], until: float)
     answered = 0
     while time.perf_counter() < until:
         async with session.get(next(urls), headers=HEADERS) as answer:
-            await answer.read()
+            orjson.loads(await answer.read())
         answered += 1
     return answered
 

@@ -3,7 +3,7 @@
     python tests/bench/lean.py PORT
 
 Every job that is asked for is at work and never moves. Replies have the headers and the form that the simulator's
-have. Whatever else is asked is answered by how many requests for jobs there were.
+have.
 """
 
 import asyncio
@@ -23,22 +23,13 @@ STATUS = job_status(0, progress=10)
 BEFORE_ID, _, AFTER_ID = orjson.dumps(STATUS).partition(orjson.dumps(STATUS["id"]))
 
 
-class Zendesk:
-    """What all connections share."""
-
-    requests = 0
-
-    def answer(self, target: bytes) -> bytes:
-        _, asked, ids = target.partition(b"?ids=")
-        if not asked:
-            return b"%d" % self.requests
-        self.requests += 1
-        return b'{"job_statuses":[%b]}' % b",".join(BEFORE_ID + b'"%b"' % one + AFTER_ID for one in ids.split(b","))
+def answer(target: bytes) -> bytes:
+    ids = target.partition(b"?ids=")[2].split(b",")
+    return b'{"job_statuses":[%b]}' % b",".join(BEFORE_ID + b'"%b"' % one + AFTER_ID for one in ids)
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, zendesk: Zendesk) -> None:
-        self._zendesk = zendesk
+    def __init__(self) -> None:
         self._rest = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -47,13 +38,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *heads, self._rest = (self._rest + data).split(END_OF_HEAD)
         for head in heads:
-            body = self._zendesk.answer(head.split(b" ", 2)[1])
+            body = answer(head.split(b" ", 2)[1])
             self._transport.write(HEAD % len(body) + body)
 
 
 async def main(port: int) -> None:
-    zendesk = Zendesk()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(zendesk), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port)
     await server.serve_forever()
 
 

@@ -57,11 +57,11 @@ def bare() -> Iterator[Server]:
 
 
 @contextmanager
-def process(arguments: Sequence[str], port: int) -> Iterator[Server]:
+def process(arguments: Sequence[str], port: int, ready: str = "/readyz") -> Iterator[Server]:
     began = time.perf_counter()
     running = subprocess.Popen([sys.executable, *arguments])
     try:
-        while not is_ready(port):
+        while not is_ready(port, ready):
             if running.poll() is not None or time.perf_counter() - began > READY_SECONDS_MAX:
                 raise RuntimeError(f"{' '.join(arguments)} is not ready")
             time.sleep(0.01)
@@ -71,10 +71,10 @@ def process(arguments: Sequence[str], port: int) -> Iterator[Server]:
         running.wait(timeout=READY_SECONDS_MAX)
 
 
-def is_ready(port: int) -> bool:
+def is_ready(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_SECONDS_MAX)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except OSError:
         return False

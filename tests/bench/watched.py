@@ -18,7 +18,7 @@ from relay.app.commands.serve import serve
 from relay.config import Sources
 from relay.ops.logging import configure
 
-PERIOD_SECONDS = 0.005
+PERIOD_SECONDS = 0.01
 
 
 async def watched(sources: Sources, samples: list[tuple[float, float]]) -> None:

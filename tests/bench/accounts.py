@@ -71,7 +71,7 @@ def measurements(server: str, found: Compared, of_bare: float) -> Iterator[Measu
         at_least=of_bare,
     )
     yield Measurement(
-        what=f"lag of the event loop meanwhile, {server}, 99th percentile",
+        what=f"99th percentile of loop lag meanwhile, {server}",
         unit="ms",
         ours=quantiles(found.lags, n=100)[-1] * 1e3,
         at_most=LAG_P99_MS,

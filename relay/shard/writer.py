@@ -16,7 +16,7 @@ from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.shard.claims import Claims, Underway
 from relay.shard.draft import Draft, Found, Memory
-from relay.shard.intents import Intent
+from relay.shard.intents import End, Intent, Observe
 from relay.shard.live import Live
 from relay.shard.ports import Recorder, Surroundings
 from relay.shard.settling import Revival
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 QUEUE_WEIGHT_MAX = 20_000
 BATCH_WEIGHT_MAX = 5_000
+DELIVERIES_PER_COMMIT = 2_000
 TURNS_AT_ONCE = 16  # before what waits to be recorded has its own: at a start every endpoint asks what it is owed
 PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
@@ -35,6 +36,14 @@ PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
 class _Waiting(NamedTuple):
     intent: Intent
     answer: asyncio.Future[Any]
+
+
+class _Decided(NamedTuple):
+    """`deferred`: for a later batch, since this one owes so much already."""
+
+    draft: Draft
+    answers: Sequence[tuple[_Waiting, object]]
+    deferred: Sequence[_Waiting]
 
 
 class Writer:
@@ -180,32 +189,47 @@ class Writer:
 
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            draft, answers = await self._record(waiting)
+            decided = await self._record(waiting)
         except LedgerError as error:
             await self._recover(waiting, error)
             return
-        self._publish(draft)
-        for one, result in zip(waiting, answers, strict=True):
+        self._publish(decided.draft)
+        for one, result in decided.answers:
             self._answer(one.answer, result=result)
+        self._defer(decided.deferred)
 
-    async def _record(self, waiting: Sequence[_Waiting]) -> tuple[Draft, list[object]]:
+    def _defer(self, waiting: Sequence[_Waiting]) -> None:
+        if waiting:
+            self._queue.extend(waiting)
+            self._weight += sum(one.intent.weight for one in waiting)
+            self._work.set()
+
+    async def _record(self, waiting: Sequence[_Waiting]) -> _Decided:
         """Decided as if nobody knew a job that is not live, since so it mostly is; once more where the ledger does."""
         found = Found(deliveries=await self._read(waiting))
-        draft, answers = self._decide(waiting, found)
+        decided = self._decide(waiting, found)
         try:
-            await self._commit(draft.batch)
+            await self._commit(decided.draft.batch)
         except AlreadyKnown as known:
-            draft, answers = self._decide(waiting, replace(found, jobs=known.jobs))
-            await self._commit(draft.batch)
-        return draft, answers
+            decided = self._decide(waiting, replace(found, jobs=known.jobs))
+            await self._commit(decided.draft.batch)
+        return decided
 
     async def _read(self, waiting: Sequence[_Waiting]) -> Mapping[object, Sequence[tuple[Delivery, Job]]]:
         revivals = [one.intent for one in waiting if isinstance(one.intent, Revival)]
         return {revival: await revival.read(self._recorder) for revival in revivals}
 
-    def _decide(self, waiting: Sequence[_Waiting], found: Found) -> tuple[Draft, list[object]]:
+    def _decide(self, waiting: Sequence[_Waiting], found: Found) -> _Decided:
         draft = Draft(memory=self._memory, found=found, position=self._position, now=self._around.clock.now())
-        return draft, [one.intent.decide(draft) for one in waiting]
+        answers: list[tuple[_Waiting, object]] = []
+        deferred: list[_Waiting] = []
+        for one in waiting:
+            # Where there are many sinks, a few events are a large commit, and whoever hands in jobs waits for it.
+            if len(draft.deliveries) >= DELIVERIES_PER_COMMIT and isinstance(one.intent, Observe | End):
+                deferred.append(one)
+            else:
+                answers.append((one, one.intent.decide(draft)))
+        return _Decided(draft, answers, deferred)
 
     async def _commit(self, batch: Batch) -> None:
         if not (batch.jobs or batch.deliveries or batch.unknown or batch.marks):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+KNOWN_SECONDS_MAX = 20.0
+
 
 class Message(NamedTuple):
     """What is produced. `key` None: to any partition."""
@@ -48,8 +50,12 @@ class Topics:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, topic_configs=configs)
         async with self._admin() as admin:
             response = await admin.create_topics([topic])
-        [(_, code, text)] = response.topic_errors
-        assert code == 0, text
+            [(_, code, text)] = response.topic_errors
+            assert code == 0, text
+            # The controller answers, and the brokers hear of it a moment later.
+            async with asyncio.timeout(KNOWN_SECONDS_MAX):
+                while name not in await admin.list_topics():  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
 
     async def delete(self, name: str) -> None:
         async with self._admin() as admin:

@@ -29,6 +29,7 @@ CLAIMS_PER_SLOT = 8  # those underway, those ready to follow, and those that wai
 CLAIM_BELOW = 0.25  # of that: what is claimed already is read once more with every page
 CLAIMS_MIN = 32  # where one attempt goes first, it is the one of so many that has failed least
 RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
+SLOW_SECONDS = 3_600.0  # what is too old for an endpoint that goes on has so long to be tried after a start
 LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
 
 
@@ -57,7 +58,7 @@ class Courier:
         self._ready: deque[Underway] = deque()  # claimed, and not begun
         self._due = True  # whether the ledger may hold something that is due and not claimed
         self._due_at = -math.inf  # nothing else is due before, wall clock; -inf: not known
-        self._swept_at = -math.inf
+        self._swept_at = self.turned_at
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -126,13 +127,14 @@ class Courier:
 
     async def _turn(self, attempts: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
-        if not self.endpoint.stands(now):
+        stands = self.endpoint.stands(now)
+        if stands:
+            self._put_back()
+        else:
             if self._wants():
                 await self._claim()
             self._begin(attempts)
-            return
-        self._put_back()
-        if now - self._swept_at >= SWEEP_SECONDS:
+        if now - self._swept_at >= (SWEEP_SECONDS if stands else SLOW_SECONDS):
             self._swept_at = now
             await self._sweep()
 

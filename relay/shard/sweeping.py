@@ -1,4 +1,4 @@
-"""Gives up what has become too old while it waited for an endpoint that stands still."""
+"""Gives up what has become too old while its endpoint stood still, or took less than it is owed."""
 
 from functools import partial
 

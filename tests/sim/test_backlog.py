@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 
 import pytest
-from sim.owing import world_owing
+from sim.owing import Told, world_owing
 from sim.virtual import VirtualClock, run
 
 from relay.core.delivery import Attempt, Schedule
@@ -102,5 +102,21 @@ def test_every_attempt_of_a_schedule_comes_when_it_is_due():
         async with world.relay():
             await asyncio.sleep(1.5 * attempts * wait_seconds)
             assert len(sink.taken) == attempts
+
+    run(main())
+
+
+def test_what_an_endpoint_never_gets_round_to_dies_of_age():
+    """Or the ledger would grow for ever where more is owed than the rate allows."""
+
+    async def main():
+        sink = Told()
+        world = await world_owing(500, orders=sink)
+        world.schedule, world.rates = Schedule(retry_seconds=(0.0, 60.0)), {"orders": 0.01}
+        async with world.relay():
+            await asyncio.sleep(2 * 3_600.0)
+            owed = (await world.ledger.backlog())["orders"]
+            assert owed.dead > 400
+            assert owed.pending + owed.dead + len(sink.requests) == 500
 
     run(main())

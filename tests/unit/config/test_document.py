@@ -1,9 +1,11 @@
 import contextlib
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.config import document as module
 from relay.config.document import parse
 from relay.errors import ConfigError
 
@@ -81,3 +83,19 @@ def test_any_text_is_read_or_refused(text):
     """Nothing but ConfigError is raised, whatever the file holds."""
     with contextlib.suppress(ConfigError):
         document(text)
+
+
+@pytest.mark.parametrize("text", ["- {name: a}\n- {name: b}\n", "accounts: [{name: a}, {name: b}]", "just text", ""])
+def test_nothing_is_left_of_the_tree_that_yaml_made(monkeypatch, text):
+    """Freed all in one, that of thousands of accounts would stop every other thread meanwhile."""
+    roots = []
+
+    class Loader(module._Loader):
+        def get_single_node(self):
+            roots.append(super().get_single_node())
+            return roots[-1]
+
+    monkeypatch.setattr(module, "_Loader", Loader)
+    expected = yaml.safe_load(text)
+    assert document(text).values == expected
+    assert all(root is None or not isinstance(root.value, list) or root.value == [] for root in roots)

@@ -23,13 +23,18 @@ STATUS = job_status(0, progress=10)
 BEFORE_ID, _, AFTER_ID = orjson.dumps(STATUS).partition(orjson.dumps(STATUS["id"]))
 
 
-def answer(target: bytes) -> bytes:
-    ids = target.partition(b"?ids=")[2].split(b",")
-    return b'{"job_statuses":[%b]}' % b",".join(BEFORE_ID + b'"%b"' % one + AFTER_ID for one in ids)
+class Zendesk:
+    @staticmethod
+    def answer(target: bytes) -> bytes:
+        ids = target.partition(b"?ids=")[2].split(b",")
+        return b'{"job_statuses":[%b]}' % b",".join(BEFORE_ID + b'"%b"' % one + AFTER_ID for one in ids)
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self) -> None:
+    """`zendesk`: gives the body of the answer to a target."""
+
+    def __init__(self, zendesk: Zendesk) -> None:
+        self._zendesk = zendesk
         self._rest = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -38,12 +43,13 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *heads, self._rest = (self._rest + data).split(END_OF_HEAD)
         for head in heads:
-            body = answer(head.split(b" ", 2)[1])
+            body = self._zendesk.answer(head.split(b" ", 2)[1])
             self._transport.write(HEAD % len(body) + body)
 
 
 async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port)
+    zendesk = Zendesk()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(zendesk), "127.0.0.1", port)
     await server.serve_forever()
 
 

@@ -70,6 +70,10 @@ class LedgerLost(LedgerError):  # noqa: N818 - says what it is
     """
 
 
+class NotPublishable(LedgerError):  # noqa: N818 - says what it is
+    """The batch's messages cannot be published at present, and so nothing of it is recorded; without them it may be."""
+
+
 class LedgerUnusable(LedgerError, ConfigError):  # noqa: N818 - says what it is
     """The ledger cannot be opened as it is (corrupt, read-only, foreign, locked); a person must look. Exit code 2."""
 

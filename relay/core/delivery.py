@@ -103,6 +103,7 @@ class Subscription:
     """What one sink wants to hear. `accounts`: glob patterns. `outcomes`: of terminal events; None: all.
 
     `resumable`: if its receiver is gone (410), deliveries wait until somebody resumes it; otherwise they are dead.
+    `in_ledger`: the ledger publishes its events itself, with what it records about them: see `core.record.Message`.
     """
 
     sink: str
@@ -110,6 +111,7 @@ class Subscription:
     outcomes: frozenset[Outcome] | None = None
     accounts: tuple[str, ...] = EVERY_ACCOUNT
     resumable: bool = True
+    in_ledger: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.delivery import Delivery, DeliveryState
+from relay.core.events import CloudEvent
 from relay.core.job import Event, EventType, Job, JobKey
+from relay.core.value import value
 from relay.errors import RelayError
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An event that the ledger itself publishes to a sink, see `Subscription.in_ledger`. It knows where and how."""
+
+    sink: str
+    event: CloudEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +25,7 @@ class Batch:
     `events`: those that are new, each with its job, which is among `jobs` and holds it; their positions rise.
     `unknown`: jobs that were taken for unknown when this was decided; see AlreadyKnown.
     `marks`: small named values, secrets among them; None removes one.
+    `messages`: published with the rest or not at all, in this order; only a ledger that publishes is given any.
     """
 
     jobs: Sequence[Job] = ()
@@ -22,6 +33,7 @@ class Batch:
     deliveries: Sequence[Delivery] = ()
     unknown: Collection[JobKey] = ()
     marks: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
+    messages: Sequence[Message] = ()
 
 
 class AlreadyKnown(RelayError):  # noqa: N818 - says what it is

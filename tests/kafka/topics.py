@@ -32,6 +32,10 @@ class Topics:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
+            async with asyncio.timeout(KNOWN_SECONDS_MAX):  # brokers that have just started may not know who it is
+                while admin._client.cluster.controller is None:
+                    await asyncio.sleep(0.02)
+                    await admin._client.force_metadata_update()
             yield admin
         finally:
             await admin.close()

@@ -143,6 +143,15 @@ async def _administration(connection: Connection) -> AsyncIterator[AIOKafkaAdmin
         try:
             async with asyncio.timeout(ADMINISTER_SECONDS_MAX):
                 await admin.start()
+                await _controller_known(admin)
                 yield admin
         finally:
             await within(CLOSE_SECONDS_MAX, admin.close())
+
+
+async def _controller_known(admin: AIOKafkaAdminClient) -> None:
+    """Brokers may not know it while they elect one; without it, aiokafka fails with an AttributeError."""
+    client = admin._client  # noqa: SLF001 - there is no other way
+    while client.cluster.controller is None:
+        await asyncio.sleep(APPEAR_PAUSE_SECONDS)
+        await client.force_metadata_update()

@@ -87,7 +87,7 @@ def subscriber(section: KafkaSection, subscription: Subscription, publisher: Pub
 
 def intake(config: Config, publisher: Publisher | None, desk: Desk, marks: Mapping[str, bytes]) -> Intake | None:
     """What reads jobs from a topic; None: nothing does. `marks`: all that the ledger has. Raises ConfigError."""
-    section = config.intake.kafka
+    section = config.kafka_intake
     if section is None or config.kafka is None or publisher is None:
         return None
     log = desk.around.log

@@ -62,7 +62,10 @@ class KafkaIntake(Section):
 
 
 class KafkaLedger(Section):
+    """`cluster`: a name that all replicas share. `path`: the folder of the local copies, which may be lost."""
+
     kind: Literal["kafka"]
     cluster: Name = "relay"
     topic: TopicName = "relay.ledger"
     partitions: Annotated[int, Field(ge=1, le=1000)] = 12
+    path: FilePath

@@ -20,6 +20,10 @@ IMPLIED = """\
 server: {listen: "${RELAY_LISTEN:-127.0.0.1:8080}"}
 ledger: {kind: sqlite, path: "${RELAY_DATA:-.}/relay.db"}
 """
+IMPLIED_WITH_KAFKA = """\
+server: {listen: "${RELAY_LISTEN:-127.0.0.1:8080}"}
+ledger: {path: "${RELAY_DATA:-.}"}
+"""
 
 
 def annotated() -> str:
@@ -58,7 +62,8 @@ def with_accounts(config: Config, further: Sequence[Account]) -> Config:
 def load_file(path: Path, environ: Mapping[str, str], read_text: ReadText) -> Config:
     """As `load`, without the accounts of `accounts_dir`."""
     document = read(path, environ, read_text)
-    _complete(document, parse(IMPLIED, "defaults", environ, read_text))
+    implied = IMPLIED_WITH_KAFKA if _ledger_kind(document) == "kafka" else IMPLIED
+    _complete(document, parse(implied, "defaults", environ, read_text))
     outcome = validate(document, Config, own_layers(document.values))
     if isinstance(outcome, Config) and not document.faults:
         return outcome
@@ -82,6 +87,13 @@ def list_folder(path: Path, config: Config, files_in: ListFiles) -> Sequence[str
         raise ConfigError(f"{path}: accounts_dir: {folder} cannot be read: {error.strerror or error}") from None
 
 
+def _ledger_kind(document: Document) -> object:
+    match document.values:
+        case {"ledger": {"kind": kind}}:
+            return kind
+    return None
+
+
 def _complete(document: Document, implied: Document) -> None:
     if document.values is None:
         document.values = {}
@@ -89,7 +101,7 @@ def _complete(document: Document, implied: Document) -> None:
         return
     for section, keys in implied.values.items():
         given = document.values.setdefault(section, {})
-        if not isinstance(given, dict) or given.get("kind", "sqlite") != "sqlite":
+        if not isinstance(given, dict) or given.get("kind", "sqlite") not in ("sqlite", "kafka"):
             continue
         for key in keys.keys() - given.keys():
             given[key] = keys[key]

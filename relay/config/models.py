@@ -90,8 +90,16 @@ class Config(Section):
         users = [f"sinks[{index}]" for index, sink in enumerate(self.sinks) if isinstance(sink, KafkaSink)]
         if self.intake.kafka is not None:
             users.append("intake.kafka")
+        if isinstance(self.ledger, KafkaLedger):
+            users.append("ledger")
         if users and self.kafka is None:
             yield Fault(path=("kafka",), text=f"is required by {users[0]}, such as {KAFKA_EXAMPLE}")
+
+    @property
+    def kafka_intake(self) -> KafkaIntake | None:
+        """Where jobs are read from. With a Kafka ledger that is where those of the API go, so it is always there."""
+        implied = KafkaIntake() if isinstance(self.ledger, KafkaLedger) else None
+        return self.intake.kafka or implied
 
     def unsupported(self) -> tuple[str, ...]:
         """A sentence, beginning with its key, for everything that is configured and that this version cannot serve."""

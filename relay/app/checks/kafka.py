@@ -46,9 +46,10 @@ async def try_kafka(config: Config) -> list[Finding]:
 
 
 def uses(config: Config) -> Iterator[Use]:
-    if config.intake.kafka is not None:
-        yield Use("intake", "kafka", config.intake.kafka.topic, writes=False)
-        yield Use("intake", "dead letters", config.intake.kafka.dead_letter_topic, writes=True)
+    intake = config.kafka_intake
+    if intake is not None:
+        yield Use("intake", "kafka", intake.topic, writes=False)
+        yield Use("intake", "dead letters", intake.dead_letter_topic, writes=True)
     for sink in config.sinks:
         if isinstance(sink, KafkaSink):
             yield Use("sink", sink.name, sink.topic, writes=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.config.loading import load
 from relay.errors import ConfigError
 
 
@@ -65,7 +66,28 @@ def test_what_does_not_fit_together_is_told(loaded, keys, told):
     assert sorted(faults(loaded, keys)) == told
 
 
-@pytest.mark.parametrize("user", ["sinks: [{name: bus, kind: kafka}]", "intake: {kafka: {}}"])
+@pytest.mark.parametrize("user", ["sinks: [{name: bus, kind: kafka}]", "intake: {kafka: {}}", "ledger: {kind: kafka}"])
 def test_whoever_needs_kafka_needs_to_know_where_it_is(loaded, user):
-    with pytest.raises(ConfigError, match=r"kafka: is required by (sinks\[0\]|intake.kafka), such as \{bootstrap"):
+    with pytest.raises(
+        ConfigError, match=r"kafka: is required by (sinks\[0\]|intake.kafka|ledger), such as"
+    ):
         loaded(f"{user}\n")
+
+
+LEDGER = "ledger: {kind: kafka}\nkafka: {bootstrap_servers: 'kafka:9092'}\n"
+
+
+def test_the_copies_of_a_kafka_ledger_are_where_the_embedded_file_would_be(tmp_path):
+    (tmp_path / "config.yaml").write_text(f"accounts_dir: accounts\n{LEDGER}")
+    (tmp_path / "accounts").mkdir()
+    nowhere, somewhere = (
+        load(tmp_path / "config.yaml", environ, files_in=lambda folder: ()).ledger.path
+        for environ in ({}, {"RELAY_DATA": "/data"})
+    )
+    assert (nowhere, somewhere) == (".", "/data")
+
+
+def test_a_kafka_ledger_reads_the_intake_topic_whether_it_is_named_or_not(loaded):
+    assert loaded(LEDGER).kafka_intake.topic == "relay.intake"
+    assert loaded(LEDGER + "intake: {kafka: {topic: jobs}}\n").kafka_intake.topic == "jobs"
+    assert loaded("").kafka_intake is None

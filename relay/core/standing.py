@@ -57,13 +57,18 @@ class SinkStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """`jobs`: live ones by (account, state label). `sinks`: every configured one included."""
+    """`jobs`: live ones by (account, state label). `sinks`: every configured one included.
+
+    `partitions_owned`: of the ledger's, how many this process owns; embedded, there is one and it is ours.
+    """
 
     now: float = 0.0
     jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     accounts: Sequence[AccountStanding] = ()
     sinks: Sequence[SinkStanding] = ()
     ledger_bytes: int = 0
+    ledger_partitions: int = 1
+    partitions_owned: int = 1
 
 
 def bounded(standing: Standing) -> Standing:

@@ -9,6 +9,8 @@ from relay.ops.series import Distribution, Family, Key
 REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 REQUEST_FAMILY = Family(name="relay_zendesk_request_seconds", kind="histogram", text="Requests to Zendesk")
 LAG_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3_600)
+UNSEEN_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400)
+UNSEEN_FAMILY = Family(name="relay_unseen_seconds", kind="histogram", text="How long a job had gone unseen when seen")
 
 Merge = Callable[[float, float], float]
 _Values = dict[Key, float]
@@ -22,6 +24,7 @@ class AccountMetrics:
         self._requests: dict[Key, dict[str, float]] = {}
         self._request_seconds = Distribution(REQUEST_SECONDS)
         self._rate_wait: _Values = {}
+        self._unseen = Distribution(UNSEEN_SECONDS)
         self._lag: dict[Key, Distribution] = {} if label else {(): Distribution(LAG_SECONDS)}
 
     def request(self, account: str, outcome: str, seconds: float) -> None:
@@ -40,6 +43,11 @@ class AccountMetrics:
             distribution = self._lag[key] = Distribution(LAG_SECONDS)
         distribution.observe(lag_seconds)
 
+    def looked(self, unseen_seconds: Iterable[float]) -> None:
+        """A reply told of jobs of which nothing was heard for so long."""
+        for seconds in unseen_seconds:
+            self._unseen.observe(seconds)
+
     def forget(self, account: str) -> None:
         """Nothing that was counted of this account is told any more."""
         if self._label:
@@ -56,6 +64,7 @@ class AccountMetrics:
         yield from REQUEST_FAMILY.histogram_lines([((), self._request_seconds)])
         yield from rate_wait.lines(list(self._rate_wait.items()))
         yield from lag.histogram_lines(list(self._lag.items()))
+        yield from UNSEEN_FAMILY.histogram_lines([((), self._unseen)])
         jobs = (((*self._key(account), state), count) for (account, state), count in standing.jobs.items())
         yield from self._gauge("relay_jobs_tracked", "Live jobs", jobs, add, "state")
         yield from self._standing(standing.accounts)

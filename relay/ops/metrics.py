@@ -78,6 +78,9 @@ class Metrics:
     def detected(self, account: str, lag_seconds: float) -> None:
         self._accounts.detected(account, lag_seconds)
 
+    def looked(self, unseen_seconds: Iterable[float]) -> None:
+        self._accounts.looked(unseen_seconds)
+
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:
         self._deliveries(sink, outcome).inc()
         self._delivery_seconds(sink).observe(seconds)
@@ -113,7 +116,8 @@ class _Gauges(Collector):
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily("relay_build", "This version", {"version": __version__})
         yield _gauge("relay_config_last_reload_successful", "1 if so", {(): float(self.reload_successful)})
-        yield _gauge("relay_partitions_owned", "1 shard in one process", {(): 1.0})
+        yield _gauge("relay_ledger_partitions", "Of the ledger", {(): float(self.standing.ledger_partitions)})
+        yield _gauge("relay_partitions_owned", "By this process", {(): float(self.standing.partitions_owned)})
         yield _gauge("relay_ledger_bytes", "The ledger on disk", {(): float(self.standing.ledger_bytes)})
         yield from _sinks(self.standing.sinks, self.standing.now)
 

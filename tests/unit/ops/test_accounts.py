@@ -22,6 +22,7 @@ def fed(*, label=True):
         metrics.request(account, Reason.TIMEOUT, 0.1)
         metrics.rate_waited(account, 1.0)
         metrics.detected(account, 1.0)
+        metrics.looked([2.0, 3.0])
     return metrics
 
 
@@ -66,6 +67,8 @@ def test_without_the_label_all_accounts_are_one():
         "relay_rate_wait_seconds_total": 2.0,
         "relay_detection_lag_seconds_count": 2.0,
         "relay_detection_lag_seconds_sum": 2.0,
+        "relay_unseen_seconds_count": 4.0,
+        "relay_unseen_seconds_sum": 10.0,
         "relay_zendesk_rate_limit": 400.0,
         "relay_zendesk_rate_remaining": 7.0,
         "relay_staleness_seconds": 2.0,

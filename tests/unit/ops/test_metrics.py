@@ -21,6 +21,7 @@ CONTRACT = {
     "relay_account_paused": {"account", "reason"},
     "relay_detection_lag_seconds": {"account"},
     "relay_staleness_seconds": {"account"},
+    "relay_unseen_seconds": set(),
     "relay_expiry_risk_jobs": {"account"},
     "relay_events_total": {"type", "outcome"},
     "relay_deliveries_total": {"sink", "outcome"},
@@ -32,6 +33,7 @@ CONTRACT = {
     "relay_ledger_commit_seconds": set(),
     "relay_ledger_commits_total": {"outcome"},
     "relay_ledger_bytes": set(),
+    "relay_ledger_partitions": set(),
     "relay_partitions_owned": set(),
     "relay_config_last_reload_successful": set(),
     "relay_build_info": {"version"},
@@ -82,6 +84,7 @@ def fed(*, account_label=True):
     metrics.request("other", "rate_limited", 0.2)
     metrics.rate_waited("acme", 1.5)
     metrics.detected("acme", 2.0)
+    metrics.looked([0.5, 11.0])
     metrics.event("zendesk.job.completed", "succeeded")
     metrics.delivery("orders", "delivered", 0.3)
     metrics.commit("committed", 0.001)
@@ -147,6 +150,8 @@ def test_counters_and_histograms_count():
     assert value(found, "relay_deliveries_total", sink="orders", outcome="delivered") == 1
     assert value(found, "relay_ledger_commits_total", outcome="committed") == 1
     assert value(found, "relay_rate_wait_seconds_total", account="acme") == 1.5
+    assert value(found, "relay_unseen_seconds_bucket", le="10.0") == 1
+    assert value(found, "relay_unseen_seconds_count") == 2
 
 
 def test_gauges_tell_how_things_stand_now():
@@ -164,6 +169,14 @@ def test_gauges_tell_how_things_stand_now():
     assert value(found, "relay_sink_state", sink="console", state="active") == 1
     assert value(found, "relay_ledger_bytes") == 4_096
     assert value(found, "relay_build_info", version=__version__) == 1
+
+
+def test_who_owns_the_ledger_can_be_added_up_over_processes():
+    """Embedded, there is one partition, and it is ours."""
+    found = samples(Metrics(), Standing())
+    assert [value(found, f"relay_{name}") for name in ("ledger_partitions", "partitions_owned")] == [1, 1]
+    found = samples(Metrics(), Standing(ledger_partitions=12, partitions_owned=5))
+    assert [value(found, f"relay_{name}") for name in ("ledger_partitions", "partitions_owned")] == [12, 5]
 
 
 def test_what_is_no_longer_so_is_gone_from_the_page():

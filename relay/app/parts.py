@@ -11,7 +11,6 @@ from relay.config import Config
 from relay.config.accounts import Account as AccountSection
 from relay.config.accounts import ApiTokenAuth, BearerAuth, ClientCredentialsAuth, RefreshTokenAuth
 from relay.config.accounts import Polling as PollingSection
-from relay.config.models import SqliteLedger
 from relay.config.server import Server
 from relay.config.sinks import KafkaSink as KafkaSection
 from relay.config.sinks import LogSink as LogSection
@@ -32,7 +31,6 @@ from relay.intake.accounts import Account as KnownAccount
 from relay.intake.accounts import Directory
 from relay.intake.keys import ApiKey, Caller, Keyring, Scope
 from relay.kafka.publisher import Publisher
-from relay.ledger.sqlite import SqliteLedger as SqliteFile
 from relay.shard.ports import Account, Polling, Settings, Subscriber
 from relay.sinks.guard import guarded_session
 from relay.sinks.log import Emit, LogSink
@@ -40,13 +38,6 @@ from relay.sinks.webhook import WebhookSink
 from relay.zendesk.transport import Peer, Transport, api_token, bearer
 
 LOG_SINK_CONCURRENCY = 64
-
-
-def ledger(config: Config) -> SqliteFile:
-    """Raises ConfigError: this version knows SQLite only."""
-    if not isinstance(config.ledger, SqliteLedger):
-        raise ConfigError("ledger.kind: is not available in this version")
-    return SqliteFile(config.ledger.path)
 
 
 def account(section: AccountSection, session: aiohttp.ClientSession) -> Account:

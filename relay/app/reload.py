@@ -86,7 +86,7 @@ class Reloading:
         """Raises ConfigError or LedgerError; it may be called again with the same."""
         if difference.accounts or difference.polling:
             accounts = await asyncio.to_thread(self._accounts, difference)
-            await self._service.shard.configure(accounts, difference.removed, parts.polling(wanted.polling))
+            await self._service.work.configure(accounts, difference.removed, parts.polling(wanted.polling))
             async for name in in_turns(difference.removed):
                 self._service.metrics.forget(name)
             self._service.access.directory = await asyncio.to_thread(parts.directory, wanted)

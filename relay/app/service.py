@@ -2,22 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
-from random import Random
 
 import aiohttp
 from aiohttp import web
 
 from relay.app import kafka, parts
+from relay.app.embedded import Embedded
+from relay.app.work import Tools, Work
 from relay.config import Config
 from relay.config.addresses import ListenAddress
+from relay.config.models import SqliteLedger
 from relay.config.server import Server
-from relay.core.record import Backlog
-from relay.core.standing import Standing, bounded
-from relay.errors import ConfigError, LedgerError, LedgerUnusable
+from relay.core.standing import bounded
+from relay.errors import ConfigError
 from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
 from relay.intake.calls import JobCalls
@@ -25,17 +26,13 @@ from relay.intake.delivery_calls import DeliveryCalls
 from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, operations, runner
-from relay.intake.kafka import KafkaIntake
-from relay.intake.kafka import Surroundings as IntakeSurroundings
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
 from relay.kafka.publisher import Publisher
-from relay.ledger import Ledger
 from relay.ops.clock import SystemClock
 from relay.ops.health import Health
 from relay.ops.metrics import Metrics
-from relay.shard import Shard
-from relay.shard.ports import Log, Subscriber, Surroundings
+from relay.shard.ports import Log, Subscriber
 from relay.sinks.callbacks import CallbackSinks
 from relay.zendesk.transport import open_session
 
@@ -52,7 +49,7 @@ class Service:
     address: tuple[str, int]
     access: Access
     metrics: Metrics
-    shard: Shard
+    work: Work
     subscribers: Sequence[Subscriber]
     callbacks: CallbackSinks
     session: aiohttp.ClientSession
@@ -74,9 +71,6 @@ async def running(
     health = Health(clock.monotonic)
     metrics = Metrics(account_label=config.metrics.account_label)
     async with AsyncExitStack() as stack:
-        ledger = parts.ledger(config)
-        await _open(ledger)
-        stack.push_async_callback(ledger.close)
         session = await stack.enter_async_context(open_session())
         publisher = kafka.publisher(config.kafka, log)
         if publisher is not None:
@@ -88,50 +82,43 @@ async def running(
         access = parts.access(config)
         callbacks = CallbackSinks(access.callbacks, system_clock=clock.system)
         stack.push_async_callback(callbacks.close)
-        shard = Shard(
-            record=ledger,
-            accounts=[parts.account(section, session) for section in config.accounts],
+        tools = Tools(
+            config=config,
+            clock=clock,
+            health=health,
+            metrics=metrics,
+            log=log,
+            session=session,
+            publisher=publisher,
             subscribers=subscribers,
+            access=access,
             callbacks=callbacks,
-            settings=parts.settings(config),
-            surroundings=Surroundings(
-                clock=clock,
-                random=Random(),  # noqa: S311 - jitter
-                metrics=metrics,
-                log=log,
-                beat=health.beat,
-            ),
         )
+        work = await stack.enter_async_context(_work(tools))
         gate = Gate(Bounds())
-        sinks = [subscriber.subscription.sink for subscriber in subscribers]
-        page = _MetricsPage(metrics=metrics, shard=shard, ledger=ledger, clock=clock)
-        probes = Probes(health=health, gate=gate, metrics=page.render)
+        probes = Probes(health=health, gate=gate, metrics=_MetricsPage(metrics, work).render)
         calls = Calls(
-            jobs=JobCalls(jobs=shard, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic),
-            events=EventCalls(events=shard.feed, access=access, gate=gate),
-            accounts=AccountCalls(accounts=shard, access=access),
-            sinks=SinkCalls(sinks=shard.sinks, access=access, gate=gate),
-            deliveries=DeliveryCalls(sinks=shard.sinks, access=access, gate=gate),
+            jobs=JobCalls(jobs=work.jobs, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic),
+            events=EventCalls(events=work.events, access=access, gate=gate),
+            accounts=AccountCalls(accounts=work.accounts, access=access),
+            sinks=SinkCalls(sinks=work.sinks, access=access, gate=gate),
+            deliveries=DeliveryCalls(sinks=work.sinks, access=access, gate=gate),
         )
         app = api(calls=calls, probes=probes, with_metrics=config.server.metrics_listen is None)
         address = await _listen(stack, config.server, app, probes, gate.bounds)
-        live_jobs = await shard.load()
+        live_jobs = await work.load()
         health.loaded = True
-        around = IntakeSurroundings(monotonic=clock.monotonic, beat=health.beat, log=log)
-        desk = kafka.Desk(jobs=shard, access=access, observer=metrics, around=around)
-        intake = kafka.intake(config, publisher, desk, await ledger.marks())
-        failure = asyncio.create_task(_loops(shard, intake, metrics, clock))
+        failure = asyncio.create_task(_run(work, metrics, clock))
         stack.push_async_callback(_end, failure)
-        stack.push_async_callback(shard.drain)
-        if intake is not None:
-            stack.push_async_callback(intake.stop)
+        stack.push_async_callback(work.drain)
+        sinks = [subscriber.subscription.sink for subscriber in subscribers]
         log.info("service.started", listen=f"http://{address[0]}:{address[1]}", jobs=live_jobs, sinks=sinks)
         try:
             yield Service(
                 address=address,
                 access=access,
                 metrics=metrics,
-                shard=shard,
+                work=work,
                 subscribers=subscribers,
                 callbacks=callbacks,
                 session=session,
@@ -143,18 +130,20 @@ async def running(
             gate.drain()
 
 
+def _work(tools: Tools) -> AbstractAsyncContextManager[Work]:
+    """Raises ConfigError."""
+    match tools.config.ledger:
+        case SqliteLedger() as section:
+            return Embedded.opened(tools, section)
+        case _:
+            raise ConfigError("ledger.kind: is not available in this version")
+
+
 def _subscribers(config: Config, log: Log, clock: SystemClock, publisher: Publisher | None) -> Iterator[Subscriber]:
     return (
         parts.subscriber(section, emit=log.info, system_clock=clock.system, publisher=publisher)
         for section in config.sinks
     )
-
-
-async def _open(ledger: Ledger) -> None:
-    try:
-        await ledger.open()
-    except LedgerUnusable as error:
-        raise ConfigError(f"ledger.path: {error}") from error
 
 
 async def _listen(
@@ -182,14 +171,11 @@ async def _serve(
     return bound
 
 
-async def _loops(shard: Shard, intake: KafkaIntake | None, metrics: Metrics, clock: SystemClock) -> None:
-    """All that runs until the end; ends when the intake has been stopped and the shard drained."""
+async def _run(work: Work, metrics: Metrics, clock: SystemClock) -> None:
+    """Ends when the work has been drained."""
     lag = asyncio.create_task(_measure_lag(metrics, clock))
     try:
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(shard.run())
-            if intake is not None:
-                loops.create_task(intake.run())
+        await work.run()
     finally:
         lag.cancel()
 
@@ -207,25 +193,10 @@ async def _end(failure: asyncio.Task[None]) -> None:
     await asyncio.wait([failure])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _MetricsPage:
     metrics: Metrics
-    shard: Shard
-    ledger: Ledger
-    clock: SystemClock
+    work: Work
 
     async def render(self) -> bytes:
-        """Metrics are still told while the ledger is out of order: without what only the ledger knows."""
-        try:
-            backlog: Mapping[str, Backlog] = await self.ledger.backlog()
-            size_bytes = await self.ledger.size_bytes()
-        except LedgerError:
-            backlog, size_bytes = {}, 0
-        standing = Standing(
-            now=self.clock.now(),
-            jobs=dict(self.shard.live.counts),
-            accounts=await self.shard.standing(),
-            sinks=self.shard.sinks.standing_with(backlog),
-            ledger_bytes=size_bytes,
-        )
-        return await self.metrics.page(bounded(standing))
+        return await self.metrics.page(bounded(await self.work.standing()))

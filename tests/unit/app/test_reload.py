@@ -93,7 +93,7 @@ class Stage:
             address=("127.0.0.1", 1),
             access=self.access,
             metrics=self.metrics,
-            shard=self.shard,
+            work=self.shard,
             subscribers=self.subscribers,
             callbacks=self.callbacks,
             session=None,

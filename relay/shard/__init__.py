@@ -12,6 +12,7 @@ from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.record import JobView
 from relay.core.standing import AccountStanding
+from relay.errors import LedgerLost
 from relay.shard.couriers import Couriers
 from relay.shard.feed import Feed
 from relay.shard.housekeeping import Housekeeping
@@ -21,6 +22,7 @@ from relay.shard.poller import Poller
 from relay.shard.ports import Account, CallbackSinks, Polling, Record, Settings, Subscriber, Surroundings
 from relay.shard.sinks import Sinks
 from relay.shard.standings import Standings
+from relay.shard.waiters import Waiters
 from relay.shard.waiting import in_turns
 from relay.shard.writer import Writer
 
@@ -45,7 +47,7 @@ class Shard:
         self._record = record
         self._settings = settings
         self._around = surroundings
-        self._waiters: dict[JobKey, set[asyncio.Future[None]]] = {}
+        self._waiters = Waiters()
         self._watching: list[asyncio.Task[None]] = []
         self._delivering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -132,12 +134,38 @@ class Shard:
             self.poller.add(self.live.of(account.name))
 
     async def run(self) -> None:
-        """Returns after `drain`; raises what a loop raised, which is a bug."""
-        async with asyncio.TaskGroup() as loops:
-            watching = (self.poller.run(), self._housekeeping.run(self._settings))
-            self._watching = [loops.create_task(loop) for loop in watching]
-            self._delivering = loops.create_task(self._couriers.run())
-            self._writing = loops.create_task(self._writer.run())
+        """Returns after `drain`. Raises LedgerLost, when whoever waited has been refused; or what a loop raised: a bug.
+
+        Nothing goes on once it has ended, however it did.
+        """
+        try:
+            async with asyncio.TaskGroup() as loops:
+                watching = (self.poller.run(), self._housekeeping.run(self._settings))
+                self._watching = [loops.create_task(loop) for loop in watching]
+                self._delivering = loops.create_task(self._couriers.run())
+                self._writing = loops.create_task(self._writer.run())
+        except ExceptionGroup as raised:
+            lost, bugs = raised.split(LedgerLost)
+            if lost is None or bugs is not None:
+                raise
+            raise lost.exceptions[0] from None
+        finally:
+            self._waiters.release()
+
+    def suspend(self) -> None:
+        """Begin no request and no attempt, and cut short those underway: whether the jobs are still ours is in doubt.
+
+        What came of them is unknown, so a request counts for the rate budget, and an attempt for nothing. Whoever waits
+        for a job is told how it stands. What is asked to be recorded is still recorded. Idempotent.
+        """
+        self.poller.suspension.begin()
+        self._couriers.suspension.begin()
+        self._waiters.release()
+
+    def resume(self) -> None:
+        """Go on where it was. Idempotent."""
+        self.poller.suspension.end()
+        self._couriers.suspension.end()
 
     async def drain(self) -> None:
         """Stop polling, let attempts underway end, record what was accepted. Bounded, idempotent, safe before `run`."""
@@ -185,21 +213,9 @@ class Shard:
         return JobView(job=job, deliveries=await self._record.deliveries_of(job), next_poll_at=next_poll_at)
 
     async def wait(self, key: JobKey, seconds: float) -> None:
-        """Return when the job has ended, or the time is up."""
-        if self.live.get(key) is None:
-            return
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(key, set())
-        waiters.add(ended)
-        try:
-            async with asyncio.timeout(seconds):
-                await ended
-        except TimeoutError:
-            pass
-        finally:
-            waiters.discard(ended)
-            if not waiters:
-                self._waiters.pop(key, None)
+        """Return when the job has ended, the time is up, or it is in doubt whether the job is still ours."""
+        if self.live.get(key) is not None and not self.poller.suspension.suspended:
+            await self._waiters.wait(key, seconds)
 
     async def page(
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
@@ -229,10 +245,7 @@ class Shard:
         if job.sequence > watch.job.sequence:
             self._count(job, watch.job.sequence)
         self.live.change(watch, job)
-        if job.terminal:
-            for ended in self._waiters.get(job.key, ()):
-                if not ended.done():
-                    ended.set_result(None)
+        self._waiters.tell((job,))
         return True
 
     def _count(self, job: Job, after_sequence: int) -> None:

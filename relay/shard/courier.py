@@ -21,6 +21,7 @@ from relay.shard.ports import Outbox, Surroundings
 from relay.shard.recording import Recording
 from relay.shard.routes import Route
 from relay.shard.settling import Settle
+from relay.shard.suspension import Suspension
 from relay.shard.sweeping import SWEEP_SECONDS, sweep
 from relay.shard.waiting import IDLE_SECONDS, wait_for
 from relay.shard.writer import Writer
@@ -40,7 +41,14 @@ class Courier:
     """
 
     def __init__(
-        self, *, route: Route, source: Callable[[str], str], outbox: Outbox, writer: Writer, surroundings: Surroundings
+        self,
+        *,
+        route: Route,
+        source: Callable[[str], str],
+        suspension: Suspension,
+        outbox: Outbox,
+        writer: Writer,
+        surroundings: Surroundings,
     ) -> None:
         self.route = route
         self._name = route.endpoint
@@ -48,7 +56,8 @@ class Courier:
         self.state = SinkState.ACTIVE
         self.since: float | None = None
         self.turned_at = self._used_at = surroundings.clock.monotonic()
-        self._delivering = Delivering(route=route, source=source, surroundings=surroundings)
+        self._suspension = suspension
+        self._delivering = Delivering(route=route, source=source, suspension=suspension, surroundings=surroundings)
         self._recording = Recording(writer=writer, recorded=self._recorded)
         self._outbox = outbox
         self._writer = writer
@@ -115,6 +124,9 @@ class Courier:
                 if not self._writer.healthy.is_set():
                     await wait_for(self._writer.healthy)
                     continue
+                if self._suspension.suspended:
+                    await wait_for(self._suspension.lifted)
+                    continue
                 self._wake.clear()
                 self._note()
                 await self._turn(attempts)
@@ -167,7 +179,8 @@ class Courier:
             attempts.create_task(self._attempts(attempts, self._next(), self.endpoint.begin(now)))
 
     def _may_begin(self, now: float) -> bool:
-        return bool(self._ready and not self._stopping and self._writer.healthy.is_set() and self.endpoint.room(now))
+        stopping = self._stopping or self._suspension.suspended or not self._writer.healthy.is_set()
+        return bool(self._ready and not stopping and self.endpoint.room(now))
 
     def _next(self) -> Underway:
         """Where one attempt goes first, the one that failed least: what a receiver cannot digest must not close it."""
@@ -183,7 +196,12 @@ class Courier:
             intent = await self._delivering.attempt(underway, probe=trial.probe)
             now = self._used_at = self._around.clock.monotonic()
             self.endpoint.after(trial, intent.attempt if isinstance(intent, Settle) else None, now)
-            self._recording.add(intent, attempts)
+            if intent is None:
+                self._due = True
+                self._release([underway])
+                self._wake.set()
+            else:
+                self._recording.add(intent, attempts)
             self._note()
             if self.endpoint.stands(now):
                 self._put_back()

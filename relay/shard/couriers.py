@@ -14,6 +14,7 @@ from relay.shard.claims import Incarnation, incarnation_of
 from relay.shard.courier import Courier
 from relay.shard.ports import Backlogs, CallbackSinks, Subscriber, Surroundings
 from relay.shard.routes import CallbackRoute, Route, SinkRoute
+from relay.shard.suspension import Suspension
 from relay.shard.sweeping import SWEEP_SECONDS, sweep
 from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
@@ -40,6 +41,7 @@ class Couriers:
         self._outbox = outbox
         self._writer = writer
         self._around = surroundings
+        self.suspension = Suspension()  # of attempts
         self._standstill: Standstill | None = None  # of all callbacks
         self._couriers: dict[str, Courier] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -110,6 +112,7 @@ class Couriers:
         courier = Courier(
             route=route,
             source=self._source,
+            suspension=self.suspension,
             outbox=self._outbox,
             writer=self._writer,
             surroundings=self._around,

@@ -10,6 +10,7 @@ from relay.shard.claims import Underway
 from relay.shard.ports import Sink, Surroundings
 from relay.shard.routes import Recipient, Route
 from relay.shard.settling import Change, Settle
+from relay.shard.suspension import Suspension
 
 NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
 
@@ -17,34 +18,45 @@ NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
 class Delivering:
     """`source`: by account, the CloudEvents source of its events."""
 
-    def __init__(self, *, route: Route, source: Callable[[str], str], surroundings: Surroundings) -> None:
+    def __init__(
+        self, *, route: Route, source: Callable[[str], str], suspension: Suspension, surroundings: Surroundings
+    ) -> None:
         self._route = route
         self._source = source
+        self._suspension = suspension
         self._around = surroundings
 
-    async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change:
-        """Send what is owed, once; what is to be recorded of it. A Change: there was nothing to be sent."""
+    async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change | None:
+        """Send what is owed, once; what is to be recorded of it. A Change: there was nothing to be sent.
+
+        None: it was cut short, and nothing is recorded of it.
+        """
         recipient = self._route.recipient(underway.delivery, underway.job)
         if recipient.sink is None:
             return Change(underway=underway, rule=partial(_not_allowed, subscription=recipient.subscription))
         event = owed(underway.delivery, underway.job, recipient.subscription)
         if event is None:  # the subscription was changed while it waited
             return Change(underway=underway, rule=partial(_not_wanted, subscription=recipient.subscription))
+        attempt = await self._send(recipient.sink, recipient, underway.job, event)
+        if attempt is None:
+            return None
         return Settle(
             underway=underway,
             attempted_sequence=event.sequence,
-            attempt=await self._send(recipient.sink, recipient, underway.job, event),
+            attempt=attempt,
             subscription=recipient.subscription,
             schedule=self._route.schedule,
             jitter=self._around.random.random(),
             probe=probe,
         )
 
-    async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt:
+    async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt | None:
         began = self._around.clock.monotonic()
-        attempt = await sink.send(render(job, event, self._source(job.account), recipient.metadata))
-        seconds = self._around.clock.monotonic() - began
-        self._around.metrics.delivery(self._route.label, attempt.reason or "delivered", seconds)
+        message = render(job, event, self._source(job.account), recipient.metadata)
+        attempt = await self._suspension.unless(partial(sink.send, message))
+        if attempt is not None:
+            seconds = self._around.clock.monotonic() - began
+            self._around.metrics.delivery(self._route.label, attempt.reason or "delivered", seconds)
         return attempt
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from relay.core.record import Retention
 from relay.core.watch import Watch
-from relay.errors import LedgerError, Unavailable
+from relay.errors import LedgerError, LedgerLost, Unavailable
 from relay.shard.intents import End
 from relay.shard.live import Live
 from relay.shard.ports import Polling, Record, Settings, Surroundings
@@ -41,7 +41,7 @@ class Housekeeping:
         self._began = surroundings.clock.monotonic()
 
     async def run(self, settings: Settings) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled. Raises LedgerLost."""
         forgot_at = self._around.clock.monotonic()
         while True:
             self._around.beat("housekeeping")
@@ -88,5 +88,7 @@ class Housekeeping:
             more = True
             while more:
                 more = await self._record.forget(retention, PAGE) == PAGE
+        except LedgerLost:
+            raise
         except LedgerError as error:
             self._around.log.warning("ledger.not_pruned", error=str(error))

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,12 +14,13 @@ from relay.core.credentials import Credentials
 from relay.core.hearing import Health, hear
 from relay.core.poll import Poll
 from relay.core.watch import Watch
-from relay.core.zendesk import RETRY_AFTER_SECONDS_MAX, Reply, Request, decipher, hearsay
+from relay.core.zendesk import NO_RATE, RETRY_AFTER_SECONDS_MAX, Reply, Request, decipher, hearsay
 from relay.errors import Reason, Unavailable
 from relay.shard.intents import End, Note, Observe
 from relay.shard.ports import Account, Settings, Surroundings
 from relay.shard.post import Post
 from relay.shard.renewal import TOKEN_MARK, Renewal
+from relay.shard.suspension import Suspension
 from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
@@ -28,6 +30,8 @@ WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wal
 
 
 class Poller:
+    """`suspension`: of requests. A token that is underway is not cut short: the one that it replaces may be dead."""
+
     def __init__(
         self,
         *,
@@ -44,6 +48,7 @@ class Poller:
         self._around = surroundings
         self._random = random
         self._renewal = Renewal(writer=writer, surroundings=surroundings)
+        self.suspension = Suspension()
         self._stopping = False
         self._leaving: dict[str, Post] = {}
         self._agenda = Agenda()
@@ -124,6 +129,9 @@ class Poller:
                 if not self._writer.healthy.is_set():
                     await wait_for(self._writer.healthy)
                     continue
+                if self.suspension.suspended:
+                    await wait_for(self.suspension.lifted)
+                    continue
                 for name in self._agenda.due(self._around.clock.monotonic(), VISITS_AT_ONCE):
                     self._visit(self.posts[name], requests)
 
@@ -194,7 +202,10 @@ class Poller:
     async def _ask(self, post: Post, poll: Poll, request: Request) -> None:
         clock, account = self._around.clock, post.account
         began = clock.monotonic()
-        response = await account.zendesk.get(request)
+        response = await self.suspension.unless(partial(account.zendesk.get, request))
+        if response is None:
+            self._cut_short(post, poll)
+            return
         reply = decipher(request, response, clock.now())
         ended = clock.monotonic()
         post.pacer.heard(reply.rate, ended)
@@ -206,6 +217,12 @@ class Poller:
         else:
             await self.apply(post, poll, reply if post.account is account else hearsay(reply))
         await self._keep_wait(post, reply)
+        self._set(post)
+
+    def _cut_short(self, post: Post, poll: Poll) -> None:
+        """Zendesk may have counted it, and so does the budget. The same again, as soon as may be."""
+        post.pacer.heard(NO_RATE, self._around.clock.monotonic())
+        post.again.append(poll)
         self._set(post)
 
     async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:

@@ -18,7 +18,8 @@ class Post:
     """`trouble`: why the account stands still, None while it does not.
 
     `credentials`: None where no token needs to be asked for. `renewal`: asks for one; nothing else is sent meanwhile.
-    `again`: what was turned away for the sake of an outdated token, and goes first. `requests`: those underway.
+    `again`: what was turned away for the sake of an outdated token, or cut short, and goes first.
+    `requests`: those underway.
     """
 
     def __init__(self, account: Account, now: float) -> None:

@@ -1,7 +1,8 @@
 """The one serial writer: takes what waits, decides on committed state, commits, and only then lets anybody know.
 
 While a commit runs, intents gather and share the next one. A failed commit leaves memory as it was: whoever waits is
-refused, nothing new is taken until a probe succeeds, and the polls stand still meanwhile.
+refused, nothing new is taken until a probe succeeds, and the polls stand still meanwhile. Once the ledger is lost,
+memory may be behind it, and nothing is taken any more.
 """
 
 import asyncio
@@ -13,12 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from relay.core.delivery import Delivery, Subscription
 from relay.core.job import Job
 from relay.core.record import AlreadyKnown, Batch
-from relay.errors import LedgerError, Reason, Unavailable
+from relay.errors import LedgerError, LedgerLost, Reason, Unavailable
 from relay.shard.claims import Claims, Underway
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.intents import End, Intent, Observe
 from relay.shard.live import Live
 from relay.shard.ports import Recorder, Surroundings
+from relay.shard.questions import Questions, reply
 from relay.shard.settling import Revival
 from relay.shard.subscriptions import Subscriptions
 from relay.shard.waiting import wait_for
@@ -28,7 +30,6 @@ T = TypeVar("T")
 QUEUE_WEIGHT_MAX = 20_000
 BATCH_WEIGHT_MAX = 5_000
 DELIVERIES_PER_COMMIT = 2_000
-TURNS_AT_ONCE = 16  # before what waits to be recorded has its own: at a start every endpoint asks what it is owed
 PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
 
@@ -65,11 +66,12 @@ class Writer:
         self._around = surroundings
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
-        self._turns: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
+        self._in_hand: Sequence[_Waiting] = ()  # taken from the queue, and not answered
         self._position = 0
         self._work = asyncio.Event()
+        self._questions = Questions(asked=self._work.set, log=surroundings.log)
         self._draining = False
-        self._readable = True
+        self._ended = False
         self.healthy = asyncio.Event()
         self.healthy.set()
 
@@ -87,10 +89,8 @@ class Writer:
         return await answer
 
     def _admit(self, weight: int) -> None:
-        if self._draining:
-            raise Unavailable(Reason.DRAINING, "relay is shutting down", 5.0)
-        if not self.healthy.is_set():
-            raise _ledger_unavailable()
+        if self._draining or not self.healthy.is_set():
+            raise self._refusal()
         if self._weight + weight > QUEUE_WEIGHT_MAX:
             raise Unavailable(Reason.OVERLOADED, f"{self._weight} changes are waiting to be recorded", 1.0)
 
@@ -99,10 +99,9 @@ class Writer:
 
         Or Unavailable: the ledger is out of order, or relay is shutting down.
         """
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._turns.append((call, answer))
-        self._work.set()
-        return await answer
+        if self._ended:
+            raise self._refusal()
+        return await self._questions.ask(call)
 
     async def claim(
         self, endpoint: str, read: Callable[[int], Awaitable[Sequence[tuple[Delivery, Job]]]], limit: int
@@ -138,15 +137,22 @@ class Writer:
         self._work.set()
 
     async def run(self) -> None:
-        while self._queue or not self._draining:
-            self._around.beat("writer")
-            await wait_for(self._work)
-            self._work.clear()
-            await self._take_turns()
-            waiting = self._take()
-            if waiting:
-                await self._write(waiting)
-        self._refuse_turns(Unavailable(Reason.DRAINING, "relay is shutting down", 5.0))
+        """Until it is drained. Raises LedgerLost. However it ends, nobody is left waiting."""
+        try:
+            while self._queue or not self._draining:
+                self._around.beat("writer")
+                await wait_for(self._work)
+                self._work.clear()
+                if await self._questions.answer():
+                    self._work.set()
+                self._in_hand = self._take()
+                if self._in_hand:
+                    await self._write(self._in_hand)
+                self._in_hand = ()
+        finally:
+            self._ended = True
+            self.healthy.clear()
+            self._refuse(self._refusal())
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
@@ -160,42 +166,17 @@ class Writer:
             self._work.set()
         return taken
 
-    async def _take_turns(self) -> None:
-        for _ in range(min(len(self._turns), TURNS_AT_ONCE)):
-            call, answer = self._turns.popleft()
-            if answer.done():  # the caller has gone
-                continue
-            try:
-                self._answer(answer, result=await call())
-                self._note_reading()
-            except LedgerError as error:
-                self._answer(answer, error=error)
-                self._note_reading(error)
-        if self._turns:
-            self._work.set()
-
-    def _note_reading(self, error: LedgerError | None = None) -> None:
-        """Say once that the ledger cannot be read, however many endpoints ask it again and again."""
-        readable, self._readable = self._readable, error is None
-        if readable and not self._readable:
-            self._around.log.warning("ledger.unreadable", error=str(error))
-        elif self._readable and not readable:
-            self._around.log.info("ledger.readable")
-
-    def _refuse_turns(self, refusal: Unavailable) -> None:
-        for _, answer in self._turns:
-            self._answer(answer, error=refusal)
-        self._turns.clear()
-
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
             decided = await self._record(waiting)
+        except LedgerLost:
+            raise
         except LedgerError as error:
-            await self._recover(waiting, error)
+            await self._recover(error)
             return
         self._publish(decided.draft)
         for one, result in decided.answers:
-            self._answer(one.answer, result=result)
+            reply(one.answer, result=result)
         self._defer(decided.deferred)
 
     def _defer(self, waiting: Sequence[_Waiting]) -> None:
@@ -247,19 +228,16 @@ class Writer:
         self._claims.update(draft.jobs.values(), draft.deliveries.values())
         self._published(tuple(draft.jobs.values()), tuple(draft.deliveries.values()))
 
-    async def _recover(self, waiting: Sequence[_Waiting], error: LedgerError) -> None:
+    async def _recover(self, error: LedgerError) -> None:
         """Refuse whoever waits, then try again and again until the ledger takes a write."""
         self.healthy.clear()
         self._around.log.error("ledger.unavailable", error=str(error))
         refusal = _ledger_unavailable()
-        for one in (*waiting, *self._queue):
-            self._answer(one.answer, error=refusal)
-        self._queue.clear()
-        self._weight = 0
+        self._refuse(refusal)
         pause = PROBE_SECONDS_MIN
         while not await self._probe():
             self._around.beat("writer")
-            self._refuse_turns(refusal)
+            self._refuse(refusal)
             self._work.clear()
             await wait_for(self._work, pause)  # or until it is drained
             pause = min(2 * pause, PROBE_SECONDS_MAX)
@@ -268,23 +246,29 @@ class Writer:
         self.healthy.set()
         self._around.log.info("ledger.recovered")
 
+    def _refuse(self, refusal: Unavailable) -> None:
+        """Whoever waits."""
+        for one in (*self._in_hand, *self._queue):
+            reply(one.answer, error=refusal)
+        self._queue.clear()
+        self._in_hand, self._weight = (), 0
+        self._questions.refuse(refusal)
+
+    def _refusal(self) -> Unavailable:
+        if self._draining:
+            return Unavailable(Reason.DRAINING, "relay is shutting down", 5.0)
+        return _ledger_unavailable()
+
     async def _probe(self) -> bool:
         # As large as a usual batch: a disk with room for a few bytes only would end the outage for a moment.
         try:
             await self._commit(Batch(marks={PROBE_MARK: bytes(PROBE_BYTES)}))
             await self._commit(Batch(marks={PROBE_MARK: None}))
+        except LedgerLost:
+            raise
         except LedgerError:
             return False
         return True
-
-    @staticmethod
-    def _answer(answer: asyncio.Future[Any], *, result: object = None, error: Exception | None = None) -> None:
-        if answer.done():  # the caller has gone
-            return
-        if error is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(error)
 
 
 def _ledger_unavailable() -> Unavailable:

@@ -1,3 +1,4 @@
+import asyncio
 from random import Random
 
 from sim.owing import Told, ToldCallbacks, ended_job, rows_of
@@ -11,6 +12,7 @@ from relay.shard.delivering import NOT_ALLOWED, Delivering
 from relay.shard.ports import Subscriber, Surroundings
 from relay.shard.routes import CallbackRoute, SinkRoute
 from relay.shard.settling import Change, Settle
+from relay.shard.suspension import Suspension
 
 NOW = 1_750_000_000.0
 URL = "https://hooks.example/a"
@@ -26,9 +28,14 @@ class Metrics:
         self.deliveries.append(values)
 
 
-def delivering(route, metrics):
+def delivering(route, metrics, suspension=None):
     around = Surroundings(clock=VirtualClock(), random=Random(1), metrics=metrics, log=None, beat=lambda _: None)
-    return Delivering(route=route, source=lambda account: f"urn:{account}", surroundings=around)
+    return Delivering(
+        route=route,
+        source=lambda account: f"urn:{account}",
+        suspension=suspension or Suspension(),
+        surroundings=around,
+    )
 
 
 def to_orders(sink, subscription=ORDERS):
@@ -51,6 +58,19 @@ def test_what_is_owed_is_sent_once_counted_and_to_be_settled():
         assert metrics.deliveries == [("orders", "refused", 2.5)]
         (request,) = sink.requests
         assert (request.event.source, request.event.type) == ("urn:acme", "zendesk.job.completed")
+
+    run(main())
+
+
+def test_of_an_attempt_that_is_cut_short_nothing_is_recorded_or_counted():
+    async def main():
+        suspension, metrics = Suspension(), Metrics()
+        slow = delivering(to_orders(Told(seconds=9.0)), metrics, suspension)
+        attempt = asyncio.create_task(slow.attempt(owed(), probe=False))
+        await asyncio.sleep(1.0)
+        suspension.begin()
+        assert await attempt is None
+        assert metrics.deliveries == []
 
     run(main())
 

@@ -7,7 +7,7 @@ from sim.virtual import VirtualClock, run
 from sim.world import UnreliableLedger
 
 from relay.core.delivery import DeliveryState, Subscription, give_up
-from relay.errors import LedgerError, Reason, Unavailable
+from relay.errors import LedgerError, LedgerLost, Reason, Unavailable
 from relay.shard.intents import Note
 from relay.shard.live import Live
 from relay.shard.ports import Surroundings
@@ -20,6 +20,24 @@ ORDERS = Subscription(sink="orders")
 class Silent:
     def __getattr__(self, _):
         return lambda *_, **__: None
+
+
+class LostLedger(UnreliableLedger):
+    """Somebody else has it. `fails_first`: as if it were only out of order, until it is asked once more."""
+
+    def __init__(self, clock, *, fails_first=False):
+        super().__init__(clock)
+        self._fails_first = fails_first
+
+    async def commit(self, batch):
+        await self.marks()
+
+    async def marks(self):
+        await asyncio.sleep(0.002)
+        if self._fails_first:
+            self._fails_first = False
+            raise LedgerError("no broker")
+        raise LedgerLost("another owner has taken it")
 
 
 def writing(scenario):
@@ -141,3 +159,48 @@ def test_a_writer_that_drains_takes_nothing_new():
             assert refusal.value.reason is Reason.DRAINING
 
     writing(scenario)
+
+
+@pytest.mark.parametrize("moment", ["at a write", "at a probe", "at a question"])
+def test_when_the_ledger_is_lost_whoever_waits_is_refused_and_the_writer_ends(moment):
+    async def main():
+        clock = VirtualClock()
+        ledger = LostLedger(clock, fails_first=moment == "at a probe")
+        around = Surroundings(clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
+        writer = Writer(recorder=ledger, live=Live(), subscriptions=[], published=lambda *_: None, surroundings=around)
+        running = asyncio.create_task(writer.run())
+        calls = [writer.submit(Note(name=name, value=b"x")) for name in "ab"]
+        if moment == "at a question":
+            calls += [writer.between(ledger.marks), writer.between(ledger.marks)]
+        waiting = [asyncio.create_task(call) for call in calls]
+        with pytest.raises(LedgerLost):
+            await running
+        late = [writer.between(ledger.marks), writer.submit(Note(name="b", value=b"x"))]
+        for refusal in await asyncio.gather(*waiting, *late, return_exceptions=True):
+            assert isinstance(refusal, Unavailable)
+            assert refusal.reason is Reason.LEDGER_UNAVAILABLE
+
+    run(main())
+
+
+def test_a_writer_that_is_cancelled_leaves_nobody_waiting():
+    async def main():
+        clock = VirtualClock()
+        around = Surroundings(clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
+        writer = Writer(
+            recorder=UnreliableLedger(clock),
+            live=Live(),
+            subscriptions=[],
+            published=lambda *_: None,
+            surroundings=around,
+        )
+        running = asyncio.create_task(writer.run())
+        note = asyncio.create_task(writer.submit(Note(name="a", value=b"x")))
+        await asyncio.sleep(0.001)
+        running.cancel()
+        with pytest.raises(Unavailable):
+            await note
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    run(main())

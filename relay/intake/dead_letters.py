@@ -14,7 +14,7 @@ OWN = ("relay.error.", "relay.source.")  # a dead letter that was sent in again 
 
 
 class Publish(Protocol):
-    async def __call__(self, record: Record) -> None:
+    async def __call__(self, record: Record) -> object:
         """Return when it is acknowledged. Raises NotPublished."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownProducerId,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.structs import RecordMetadata
 
 from relay.kafka.closing import within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
@@ -56,12 +57,20 @@ async def end_client(client: AIOKafkaProducer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is published. Partition: by murmur2 of the key, as Java's clients do it."""
+    """What is published. `partition` None: by murmur2 of the key, as Java's clients do it."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
+    partition: int | None = None
+
+
+class Written(NamedTuple):
+    """Where a record stands in its topic."""
+
+    partition: int
+    offset: int
 
 
 class Producer:
@@ -97,14 +106,14 @@ class Producer:
             raise
         return cls(client)
 
-    async def send(self, record: Record) -> None:
+    async def send(self, record: Record) -> Written:
         """Return when all replicas in sync have it. Raises Superseded, or any of `failures.FAILURES`."""
         acknowledged = await self._enqueue(record)
         try:
             await asyncio.wait({acknowledged, self._ended}, return_when=asyncio.FIRST_COMPLETED)
             if not acknowledged.done():
                 raise Superseded
-            acknowledged.result()
+            written = acknowledged.result()
         except OUT_OF_SEQUENCE as error:
             self.usable = False
             raise Superseded from error
@@ -114,12 +123,13 @@ class Producer:
         finally:
             acknowledged.cancel()
         self.acknowledged_at = self._loop.time()
+        return Written(written.partition, written.offset)
 
-    async def _enqueue(self, record: Record) -> "asyncio.Future[object]":
+    async def _enqueue(self, record: Record) -> "asyncio.Future[RecordMetadata]":
         """The acknowledgement to come."""
         try:
-            acknowledged: asyncio.Future[object] = await self._client.send(
-                record.topic, record.value, key=record.key, headers=list(record.headers)
+            acknowledged: asyncio.Future[RecordMetadata] = await self._client.send(
+                record.topic, record.value, key=record.key, headers=list(record.headers), partition=record.partition
             )
         except UnknownTopicOrPartitionError as error:
             raise await self._explained(record.topic, error) from None

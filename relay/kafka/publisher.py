@@ -5,7 +5,7 @@ import asyncio
 from relay.errors import Reason
 from relay.kafka.connection import Connection
 from relay.kafka.failures import AWAY, FAILURES, KafkaFailure, describe, reason_of, told
-from relay.kafka.producer import Producer, Record, Superseded
+from relay.kafka.producer import Producer, Record, Superseded, Written
 from relay.kafka.reachability import Log, Reachability
 
 PUBLISH_SECONDS_MAX = 15.0
@@ -27,7 +27,7 @@ class Publisher:
         self._producer: Producer | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def publish(self, record: Record) -> None:
+    async def publish(self, record: Record) -> Written:
         """Return when all replicas in sync have it. Raises NotPublished, after 15 s at the latest.
 
         Records of one key that are published one after another stand in this order.
@@ -35,26 +35,27 @@ class Publisher:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(PUBLISH_SECONDS_MAX):
-                while not await self._sent(record, began):
-                    pass
+                written = await self._sent(record, began)
+                while written is None:
+                    written = await self._sent(record, began)
         except FAILURES as error:
             raise self._not_published(error) from error
         self._reachability.found()
+        return written
 
-    async def _sent(self, record: Record, began: float) -> bool:
-        """False: the producer is of no more use, and the next one may do better. Raises any of FAILURES."""
+    async def _sent(self, record: Record, began: float) -> Written | None:
+        """None: the producer is of no more use, and the next one may do better. Raises any of FAILURES."""
         producer = await self._connected()
         try:
-            await producer.send(record)
+            return await producer.send(record)
         except Superseded:
             self._give_up(producer)
-            return False
+            return None
         except (*FAILURES, asyncio.CancelledError) as error:
             late = isinstance(error, asyncio.CancelledError) or reason_of(error) is Reason.TIMEOUT
             if not producer.usable or (late and producer.acknowledged_at < began):  # nobody got anything through
                 self._give_up(producer)
             raise
-        return True
 
     async def close(self) -> None:
         """Idempotent, bounded."""

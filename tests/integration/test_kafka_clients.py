@@ -70,6 +70,15 @@ async def test_many_at_once_are_all_written_and_those_of_one_key_in_order(publis
     assert all(values == list(range(20)) for values in by_key.values())
 
 
+async def test_who_publishes_is_told_where_it_stands_and_may_say_in_which_partition(publisher, topics):
+    topic = await topics.create("events", partitions=3)
+    records = [Record(topic=topic, key=b"job", value=b"%d" % number, partition=number % 3) for number in range(6)]
+    written = await asyncio.gather(*map(publisher.publish, records))
+    assert sorted(written) == [(partition, offset) for partition in range(3) for offset in range(2)]
+    found = {(one.partition, one.offset): one.value for one in await topics.read(topic, 6)}
+    assert found == {place: record.value for place, record in zip(written, records, strict=True)}
+
+
 async def test_a_record_that_the_topic_refuses_does_not_take_others_with_it(publisher, topics):
     """The broker's refusal leaves a gap in the producer's numbers, over which nothing more would get."""
     topic = await topics.create("events", configs={"max.message.bytes": "20000"})

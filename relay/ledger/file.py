@@ -31,6 +31,10 @@ SETTINGS = (
 )
 
 
+class LedgerInUse(LedgerUnusable):
+    """Another process has it open."""
+
+
 class FileLock:
     """A lock beside the ledger, with its owner's process id in it. The system lifts it however the process ends."""
 
@@ -39,7 +43,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raises LedgerUnusable: somebody has it; OSError: the folder cannot be used."""
+        """Raises LedgerInUse; OSError: the folder cannot be used."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,7 +51,7 @@ class FileLock:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             text = f"another relay has it open (process {holder}): stop that one, or use another ledger.path"
-            raise LedgerUnusable(text) from error
+            raise LedgerInUse(text) from error
         self._descriptor = descriptor
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

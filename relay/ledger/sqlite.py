@@ -1,9 +1,11 @@
 """The embedded ledger: one SQLite file, one connection, one thread."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Concatenate, ParamSpec, TypeVar
 
 from relay.core.delivery import Delivery, DeliveryKey
@@ -11,6 +13,7 @@ from relay.core.job import Cursor, Job, JobKey
 from relay.core.record import Backlog, Batch, DeliveryFilter, EventFilter, EventPage, Positions, Retention
 from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger import deliveries, events, forgetting, jobs, writing
+from relay.ledger.copying import copy, remove_copy
 from relay.ledger.faults import describe, explain, fault
 from relay.ledger.file import FileLock, connect, inspect
 from relay.ledger.thread import LedgerThread
@@ -41,7 +44,7 @@ class SqliteLedger:
     async def close(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            await thread.call(self._close)
+            await thread.last(self._close)
             thread.stop()
 
     async def commit(self, batch: Batch) -> None:
@@ -115,6 +118,26 @@ class SqliteLedger:
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    async def back_up(self, target: Path) -> None:
+        """Copy all of it to `target`, an empty file. Other calls go on meanwhile; what they commit is copied, too.
+
+        A caller who gives up ends it. Raises LedgerError: the target cannot be written, or the ledger is being closed.
+        """
+        given_up = Event()
+
+        def between() -> None:
+            if given_up.is_set():
+                raise LedgerError("nobody waits for the copy any more")
+            if self._thread is not None:
+                self._thread.give_way()
+
+        copying = asyncio.ensure_future(self.run(copy, target, between))
+        try:
+            await asyncio.shield(copying)
+        finally:
+            given_up.set()
+            await asyncio.wait([copying])
+
     async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -134,6 +157,7 @@ class SqliteLedger:
         try:
             inspect(self._path)
             self._lock.acquire()
+            remove_copy(self._path)
             self._connection = connect(self._path)
         except (OSError, sqlite3.Error) as error:
             raise LedgerUnusable(explain(self._path, error)) from error

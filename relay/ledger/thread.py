@@ -11,7 +11,13 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
+from relay.errors import LedgerError
+
 T = TypeVar("T")
+
+
+class Ending(LedgerError):  # noqa: N818 - says what it is
+    """The thread is about to end, and whatever gives way to others is to end before it."""
 
 
 class _Call(NamedTuple):
@@ -27,6 +33,7 @@ class LedgerThread:
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._ending = False
         # A process that ends without `stop` must not wait for it
         self._thread = Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -37,8 +44,28 @@ class LedgerThread:
         self._calls.put(_Call(function, answer))
         return answer
 
+    def last(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """As `call`, after which there is only `stop`: it never runs within another call that gives way."""
+        self._ending = True
+        return self.call(function)
+
+    def give_way(self) -> None:
+        """Run the calls that wait. To be called on the thread, now and then, by a call that takes long.
+
+        Raises Ending.
+        """
+        for _ in range(self._calls.qsize()):
+            if self._ending:  # set before the last call was made, which may be among these
+                break
+            call = self._calls.get()
+            if call is not None and not call.answer.cancelled():
+                _perform(call)
+        if self._ending:
+            raise Ending("it is being closed")
+
     def stop(self) -> None:
         """Returns when the calls made so far are done."""
+        self._ending = True
         self._calls.put(None)
         self._thread.join()
 

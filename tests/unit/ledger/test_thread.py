@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from relay.ledger.thread import LedgerThread
+from relay.ledger.thread import Ending, LedgerThread
 
 
 @pytest.fixture
@@ -43,6 +43,49 @@ async def test_a_call_that_has_not_begun_is_dropped_with_its_caller_and_one_that
     go_on.set()
     await thread.call(lambda: ran.append("last"))
     assert ran == ["held", "last"]
+
+
+async def test_a_call_that_takes_long_gives_way_to_those_that_wait(thread):
+    begun, go_on, order = threading.Event(), threading.Event(), list[str]()
+
+    def takes_long() -> None:
+        order.append("begun")
+        begun.set()
+        go_on.wait()
+        thread.give_way()
+        order.append("ended")
+
+    long = thread.call(takes_long)
+    begun.wait()
+    others = [thread.call(lambda: order.append("first")), thread.call(lambda: 1 / 0), thread.call(order.copy)]
+    others[2].cancel()
+    go_on.set()
+    with pytest.raises(ZeroDivisionError):
+        await others[1]
+    await long
+    assert order == ["begun", "first", "ended"]
+
+
+async def test_the_last_call_ends_one_that_gives_way_and_comes_after_it(thread):
+    begun, go_on, order = threading.Event(), threading.Event(), list[str]()
+
+    def takes_long() -> None:
+        begun.set()
+        go_on.wait()
+        try:
+            while True:
+                thread.give_way()
+        finally:
+            order.append("ended")
+
+    long = thread.call(takes_long)
+    begun.wait()
+    last = thread.last(lambda: order.append("last"))
+    go_on.set()
+    with pytest.raises(Ending):
+        await long
+    await last
+    assert order == ["ended", "last"]
 
 
 async def test_stop_waits_for_the_calls_made_so_far():

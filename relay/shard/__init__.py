@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from relay.core.callbacks import CallbacksFull
+from relay.core.commands import Command
 from relay.core.delivery import Delivery
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
@@ -14,6 +15,7 @@ from relay.core.record import JobView
 from relay.core.standing import AccountStanding
 from relay.errors import LedgerLost
 from relay.shard.couriers import Couriers
+from relay.shard.executing import Executing
 from relay.shard.feed import Feed
 from relay.shard.housekeeping import Housekeeping
 from relay.shard.intents import Track, Untrack
@@ -95,6 +97,7 @@ class Shard:
             writer=self._writer,
             surroundings=surroundings,
         )
+        self._executing = Executing(couriers=self._couriers, writer=self._writer)
 
     async def load(self) -> int:
         """Take up the ledger's live jobs; how many there are. Raises LedgerError."""
@@ -198,6 +201,10 @@ class Shard:
         if isinstance(created, CallbacksFull):
             raise created
         return created
+
+    async def execute(self, commands: Sequence[Command], marks: Mapping[str, bytes | None]) -> None:
+        """See Executing."""
+        await self._executing.execute(commands, marks)
 
     async def untrack(self, key: JobKey) -> bool:
         """Stop watching; whether the job was known. Deliveries that are owed go on. Raises Unavailable."""

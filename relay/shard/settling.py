@@ -1,7 +1,7 @@
 """What may be asked of the writer about deliveries: how an attempt went, and what else becomes of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from relay.core.delivery import (
@@ -112,9 +112,13 @@ class Overage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Make this delivery again, which a person asks for. Answers whether there is one to make."""
+    """Make this delivery again, which a person asks for. Answers whether there is one to make.
+
+    `marks`: recorded together with it.
+    """
 
     key: DeliveryKey
+    marks: Mapping[str, bytes | None] = field(default_factory=dict, compare=False)
     weight: int = 1
 
     async def read(self, ledger: Deliveries) -> Sequence[tuple[Delivery, Job]]:
@@ -122,6 +126,7 @@ class Retry:
         return () if found is None else (found,)
 
     def decide(self, draft: Draft) -> bool:
+        draft.marks |= self.marks
         return bool(_revive(draft, self))
 
 

@@ -14,10 +14,10 @@ from relay.shard.courier import Courier
 from relay.shard.couriers import Couriers
 from relay.shard.intents import Note
 from relay.shard.ports import CallbackSinks, Record, Subscriber, Surroundings
-from relay.shard.settling import Recover, Recovered, Retry
+from relay.shard.recovering import recover
+from relay.shard.settling import Retry
 from relay.shard.writer import Writer
 
-RECOVER_PAGE = 500
 GRAVITY = tuple(SinkState)
 
 
@@ -88,13 +88,7 @@ class Sinks:
         """Owe again, at once, what is dead and became owed in [since, until); how many deliveries."""
         self._check(name)
         wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=name, since=since, until=until)
-        recovered: Recovered = await self._writer.submit(Recover(wanted=wanted, after=None, limit=RECOVER_PAGE))
-        count = recovered.revived
-        while recovered.last is not None:
-            page = Recover(wanted=wanted, after=recovered.last, limit=RECOVER_PAGE)
-            recovered = await self._writer.submit(page)
-            count += recovered.revived
-        return count
+        return await recover(wanted, self._writer)
 
     async def deliveries(
         self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int

@@ -10,7 +10,8 @@ from relay.core.delivery import Attempt, DeliveryState, Schedule
 from relay.core.record import Backlog, DeliveryFilter
 from relay.core.standing import SinkStanding, SinkState
 from relay.errors import Reason, UnknownSink
-from relay.shard.sinks import RECOVER_PAGE, by_label
+from relay.shard.recovering import PAGE as RECOVER_PAGE
+from relay.shard.sinks import by_label
 
 REFUSED = Attempt(reason=Reason.REFUSED, detail="400")
 GONE = Attempt(reason=Reason.GONE, detail="410")

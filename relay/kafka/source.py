@@ -1,6 +1,6 @@
 """A topic to read jobs from, and the group in whose name it is said how far that has come."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from relay.kafka.connection import Connection
 from relay.kafka.group import Mirror
@@ -10,6 +10,8 @@ from relay.kafka.topics import Topic, describe_topic
 
 
 class Source:
+    """All of the topic, read by one process."""
+
     def __init__(self, connection: Connection, *, topic: str, group: str, log: Log) -> None:
         self._connection = connection
         self._topic = topic
@@ -29,3 +31,31 @@ class Source:
 
     async def close(self) -> None:
         await self._mirror.close()
+
+
+class PartitionSource:
+    """One partition, read by who owns it. `show`: for tools that watch lag, tells what comes next; see Membership."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        topic: str,
+        partition: int,
+        show: Callable[[Mapping[int, int]], Awaitable[None]],
+    ) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._partition = partition
+        self.show = show
+
+    async def describe(self) -> Topic:
+        """Raises KafkaFailure."""
+        return await describe_topic(self._connection, self._topic, create=False)
+
+    async def open(self, topic: Topic, offsets: Mapping[int, int]) -> Reader:
+        """`offsets`: where to begin; the start, if it is not among them. Raises KafkaFailure."""
+        return await Reader.open(self._connection, topic, offsets, partitions=[self._partition])
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -14,6 +14,7 @@ from relay.core.standing import Standing
 from relay.errors import ConfigError, LedgerError, LedgerUnusable
 from relay.intake.kafka import KafkaIntake
 from relay.intake.kafka import Surroundings as IntakeSurroundings
+from relay.ledger.copying import Copies
 from relay.ledger.sqlite import SqliteLedger
 from relay.shard import Shard
 from relay.shard.ports import Account, Polling, Surroundings
@@ -43,6 +44,7 @@ class Embedded:
         self.jobs = self.accounts = self._shard
         self.events = self._shard.feed
         self.sinks = self._shard.sinks
+        self.backups = Copies(ledger)
 
     @classmethod
     @asynccontextmanager

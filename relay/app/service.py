@@ -26,6 +26,7 @@ from relay.intake.delivery_calls import DeliveryCalls
 from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, operations, runner
+from relay.intake.ledger_calls import LedgerCalls
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
 from relay.kafka.publisher import Publisher
@@ -103,6 +104,7 @@ async def running(
             accounts=AccountCalls(accounts=work.accounts, access=access),
             sinks=SinkCalls(sinks=work.sinks, access=access, gate=gate),
             deliveries=DeliveryCalls(sinks=work.sinks, access=access, gate=gate),
+            ledger=LedgerCalls(backups=work.backups, access=access, gate=gate),
         )
         app = api(calls=calls, probes=probes, with_metrics=config.server.metrics_listen is None)
         address = await _listen(stack, config.server, app, probes, gate.bounds)

@@ -8,7 +8,7 @@ import aiohttp
 
 from relay.config import Config
 from relay.core.standing import Standing
-from relay.intake import Accounts, Events, Jobs, Sinks
+from relay.intake import Accounts, Backups, Events, Jobs, Sinks
 from relay.intake.access import Access
 from relay.kafka.publisher import Publisher
 from relay.ops.clock import SystemClock
@@ -48,6 +48,9 @@ class Work(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def backups(self) -> Backups | None: ...
 
     async def load(self) -> int:
         """Return when requests can be answered; how many jobs live. Raises LedgerError."""

@@ -5,6 +5,8 @@ This room decides nothing about jobs. It owns the narrow ports below, through wh
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from relay.core.delivery import Attempt, Delivery, DeliveryKey
@@ -90,6 +92,13 @@ class Accounts(Protocol):
 
     async def standing(self) -> Sequence[AccountStanding]:
         """How each account stands that is configured, or that is not and has live jobs."""
+
+
+class Backups(Protocol):
+    """A ledger that is a file."""
+
+    def copied(self) -> AbstractAsyncContextManager[Path]:
+        """A complete copy of it, which goes at the end of the context. May raise LedgerError or Unavailable."""
 
 
 class Observer(Protocol):

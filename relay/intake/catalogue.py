@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from relay.intake.bodies import Item, Many, Reply, Submitted
 from relay.intake.event_views import EventList
 from relay.intake.keys import Scope
+from relay.intake.ledger_calls import SQLITE
 from relay.intake.negotiation import EVENT_STREAM
 from relay.intake.probes import HealthReport
 from relay.intake.queries import DeliveryQuery, EventQuery, ListQuery, ReadQuery
@@ -173,6 +174,16 @@ OPERATION = (
         summary="Attempt one delivery now, whether it is pending, dead or delivered.",
         scopes=[Scope.ADMIN],
         answers={202: ("It is due.", Retried)},
+        problems=CHANGING,
+    ),
+    Call(
+        method="get",
+        path="/v1/ledger/backup",
+        name="backUpLedger",
+        summary="A complete copy of the ledger's SQLite file, with the secrets in it; relay goes on meanwhile.",
+        scopes=[Scope.ADMIN],
+        answers={200: ("The file.", None)},
+        other_content={SQLITE: {"type": "string", "format": "binary"}},
         problems=CHANGING,
     ),
 )

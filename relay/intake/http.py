@@ -13,6 +13,7 @@ from relay.intake.calls import JobCalls
 from relay.intake.delivery_calls import DeliveryCalls
 from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds
+from relay.intake.ledger_calls import LedgerCalls
 from relay.intake.openapi import describe
 from relay.intake.probes import Probes
 from relay.intake.problems import CONTENT_TYPE, Code, Problem, unavailable
@@ -38,6 +39,7 @@ class Calls:
     accounts: AccountCalls
     sinks: SinkCalls
     deliveries: DeliveryCalls
+    ledger: LedgerCalls
 
 
 def api(*, calls: Calls, probes: Probes, with_metrics: bool = True) -> web.Application:
@@ -56,6 +58,7 @@ def api(*, calls: Calls, probes: Probes, with_metrics: bool = True) -> web.Appli
         ("POST", "/v1/sinks/{name}/recover", calls.sinks.recover),
         ("GET", "/v1/deliveries", calls.deliveries.list),
         ("POST", "/v1/deliveries/{id}/retry", calls.deliveries.retry),
+        ("GET", "/v1/ledger/backup", calls.ledger.back_up),
         ("GET", "/openapi.json", _description(with_metrics=with_metrics)),
         *_operations(probes, with_metrics=with_metrics),
     )

@@ -111,6 +111,9 @@ def _opened(path: Path, lock: FileLock) -> sqlite3.Connection:
 class Copyable(Protocol):
     """A ledger that is open."""
 
+    @property
+    def path(self) -> Path: ...
+
     async def size_bytes(self) -> int: ...
 
     async def back_up(self, target: Path) -> None: ...
@@ -119,9 +122,9 @@ class Copyable(Protocol):
 class Copies:
     """Copies of a ledger at work, one at a time, each in a file beside it that soon goes again."""
 
-    def __init__(self, ledger: Copyable, path: Path) -> None:
+    def __init__(self, ledger: Copyable) -> None:
         self._ledger = ledger
-        self._path = copy_of(path)
+        self._path = copy_of(ledger.path)
         self._busy = False
 
     @asynccontextmanager

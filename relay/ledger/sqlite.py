@@ -31,6 +31,10 @@ class SqliteLedger:
         self._thread: LedgerThread | None = None
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     async def open(self) -> None:
         if self._thread is not None:
             raise LedgerError(describe(self._path, "it is open already"))

@@ -27,6 +27,7 @@ from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, runner
 from relay.intake.keys import ApiKey, Caller, Keyring
+from relay.intake.ledger_calls import LedgerCalls
 from relay.intake.probes import Probes
 from relay.intake.problems import Code
 from relay.intake.sink_calls import SinkCalls
@@ -230,7 +231,7 @@ class ListedSinks:
 class Intake:
     """The intake with all its surroundings, and a client."""
 
-    def __init__(self, keys, accounts, bounds):
+    def __init__(self, keys, accounts, bounds, backups=None):
         self.jobs, self.station, self.gate = DictJobs(), Station(), Gate(bounds)
         self.access = Access(keyring=Keyring(keys), directory=Directory(accounts))
         self.story, self.sinks = Story(accounts), ListedSinks()
@@ -242,6 +243,7 @@ class Intake:
             accounts=AccountCalls(accounts=self.station, access=self.access),
             sinks=SinkCalls(sinks=self.sinks, access=self.access, gate=self.gate),
             deliveries=DeliveryCalls(sinks=self.sinks, access=self.access, gate=self.gate),
+            ledger=LedgerCalls(backups=backups, access=self.access, gate=self.gate),
         )
         self.probes = Probes(health=self.station, gate=self.gate, metrics=self.station.metrics)
         self.session = self.served = self.port = None
@@ -294,8 +296,8 @@ async def assert_described(intake, response, content, path):
 
 
 @asynccontextmanager
-async def running(*keys, accounts=ACCOUNTS[:1], bounds=None, face=None):
-    intake = Intake(keys, accounts, bounds or Bounds(drain_seconds=1))
+async def running(*keys, accounts=ACCOUNTS[:1], bounds=None, face=None, backups=None):
+    intake = Intake(keys, accounts, bounds or Bounds(drain_seconds=1), backups)
     served = runner((face or api_of)(intake), intake.gate.bounds)
     await served.setup()
     try:

@@ -19,6 +19,7 @@ def test_calls_need_a_key_and_those_about_the_process_none(path, method, call):
         ("/v1/jobs", "post"): ["submit"],
         ("/v1/sinks", "get"): ["read", "admin"],
         ("/v1/deliveries", "get"): ["admin"],
+        ("/v1/ledger/backup", "get"): ["admin"],
     }
     usual = ["read"] if method == "get" else ["admin"]
     needed = scopes.get((path, method), usual) if path.startswith("/v1/") else []

@@ -31,8 +31,8 @@ async def ledger(tmp_path):
 
 
 @pytest.fixture
-def copies(ledger, tmp_path):
-    return Copies(ledger, tmp_path / "relay.db")
+def copies(ledger):
+    return Copies(ledger)
 
 
 def job(number):

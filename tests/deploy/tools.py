@@ -1,0 +1,108 @@
+"""What these tests need and Debian does not have, fetched once through Go and kept outside the work tree.
+
+Go verifies the checksums of what it fetches, and keeps its own copies where it always does.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
+
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.79.2"
+_OPERATOR_SCHEMAS = "example/prometheus-operator-crd"
+_GATEWAY = "sigs.k8s.io/gateway-api@v1.2.0"
+
+# Published schemas: the module that each is in, and where.
+SCHEMAS = {
+    "compose": ("github.com/compose-spec/compose-go/v2@v2.16.2", "schema/compose-spec.json"),
+    "ServiceMonitor": (_OPERATOR, f"{_OPERATOR_SCHEMAS}/monitoring.coreos.com_servicemonitors.yaml"),
+    "PrometheusRule": (_OPERATOR, f"{_OPERATOR_SCHEMAS}/monitoring.coreos.com_prometheusrules.yaml"),
+    "HTTPRoute": (_GATEWAY, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+}
+
+FETCH_SECONDS_MAX = 900
+
+
+class NotFetchedError(RuntimeError):
+    """Go did not get it; the text says why, in its words."""
+
+
+def helm() -> Path:
+    """The program, built if it is not there yet. Raises NotFetchedError."""
+
+    def build(scratch: Path) -> Path:
+        _go("install", "-ldflags=-s -w", HELM, cwd=scratch)
+        return scratch / "helm"
+
+    return _kept(HELM, "helm", build)
+
+
+def schema(name: str) -> Path:
+    """One of SCHEMAS, fetched if it is not there yet. Raises NotFetchedError."""
+    module, path = SCHEMAS[name]
+
+    def fetch(scratch: Path) -> Path:
+        folder = Path(json.loads(_go("mod", "download", "-json", module, cwd=scratch))["Dir"])
+        return Path(shutil.copyfile(folder / path, scratch / "schema"))
+
+    return _kept(module, Path(path).name, fetch)
+
+
+def fetched() -> bool:
+    paths = [_place(HELM, "helm"), *(_place(module, Path(path).name) for module, path in SCHEMAS.values())]
+    return all(path.exists() for path in paths)
+
+
+def _place(module: str, name: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "relay" / module.replace("/", "_") / name
+
+
+def _kept(module: str, name: str, fetch: Callable[[Path], Path]) -> Path:
+    """The file at its place, where it appears whole or not at all."""
+    place = _place(module, name)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+            fetch(Path(scratch)).replace(place)
+    return place
+
+
+def _go(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        ("go", *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=FETCH_SECONDS_MAX,
+        cwd=cwd,
+        env={**os.environ, "GOBIN": str(cwd), "GOWORK": "off"},
+    )
+    if done.returncode != 0:
+        raise NotFetchedError(f"go {arguments[0]}: {(done.stderr or done.stdout)[-1000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    """`make test` begins with this, so that a person sees why it takes a while, or what will be skipped."""
+    if fetched():
+        return
+    if shutil.which("go") is None:
+        print("Without go the tests of the chart and of the compose file are skipped.", flush=True)
+        return
+    print("Building helm with Go (once; this takes some minutes) …", flush=True)
+    try:
+        helm()
+        for name in SCHEMAS:
+            schema(name)
+    except NotFetchedError as error:
+        print(f"{error}\nThe tests of the chart and of the compose file are skipped.", flush=True)
+
+
+if __name__ == "__main__":
+    main()

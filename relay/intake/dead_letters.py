@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from relay.errors import Reason
-from relay.intake.records import Unreadable
+from relay.intake.records import FORWARDED, Unreadable
 from relay.kafka.producer import Record
 from relay.kafka.publisher import NotPublished
 
 DETAIL_CHARACTERS_MAX = 1_000
-OWN = ("relay.error.", "relay.source.")  # a dead letter that was sent in again gets them anew
+OWN = ("relay.error.", "relay.source.", FORWARDED)  # a dead letter that was sent in again gets them anew
 
 
 class Publish(Protocol):

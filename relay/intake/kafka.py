@@ -13,6 +13,7 @@ from typing import Protocol
 from relay.core.progress import Progress
 from relay.intake.insisting import Insisting, Stopped
 from relay.intake.offsets import Offsets
+from relay.intake.records import steps
 from relay.intake.taking import Taking
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.reachability import Log, Reachability
@@ -130,11 +131,11 @@ class KafkaIntake:
             messages = await reader.fetch(RECORDS_MAX, FETCH_SECONDS)
         except OutOfRange as missing:
             return await self._rewind(reader, missing.offsets)
-        positions = await reader.positions()
-        marks = self._offsets.moved(positions)
-        if marks:
-            await self._taking.take(messages, marks, self._insisting)
-            self._offsets.saved.update(positions)
+        for part, reached in steps(messages, await reader.positions()):
+            marks = self._offsets.moved(reached)
+            if marks:
+                await self._taking.take(part, marks, self._insisting)
+                self._offsets.saved.update(reached)
         return True
 
     async def _rewind(self, reader: Reader, offsets: Mapping[int, int]) -> bool:

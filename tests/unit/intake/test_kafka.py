@@ -8,6 +8,7 @@ from uuid import UUID
 from sim import virtual
 
 from relay.core.allowlist import Allowlist
+from relay.core.commands import HEADER, Pause, encode
 from relay.errors import Reason, Unavailable
 from relay.intake.accounts import Account, Directory
 from relay.intake.kafka import KafkaIntake, Surroundings
@@ -37,7 +38,11 @@ class FakeTopic:
         self.shown = {}
 
     def add(self, *ids, partition=0):
-        self.log[partition] += [b'{"id": "%s"}' % job_id.encode() for job_id in ids]
+        self.log[partition] += [(b'{"id": "%s"}' % job_id.encode(), ()) for job_id in ids]
+
+    def order(self, command):
+        kind, value = encode(command)
+        self.log[0].append((value, [(HEADER, kind.encode())]))
 
     def check(self):
         if self.away:
@@ -72,7 +77,7 @@ class FakeReader:
                 if not self.source.starts[partition] <= position <= len(values):
                     raise OutOfRange({partition: position})
                 found += [
-                    Message(partition, offset, None, values[offset])
+                    Message(partition, offset, None, *values[offset])
                     for offset in range(position, min(len(values), position + records_max))
                 ]
         for message in found:
@@ -110,6 +115,7 @@ class World:
     def __init__(self, partitions=1):
         self.topic = FakeTopic(partitions)
         self.jobs, self.marks, self.full = Counter(), {}, None
+        self.orders = []
         self.lines = []
         self.directory = Directory([Account(name="acme", base_url="https://acme.zendesk.com")])
         self.callbacks = Allowlist()
@@ -132,6 +138,12 @@ class World:
         self.jobs.update(request.id for request in requests)
         self.marks |= marks
         return [True] * len(requests)
+
+    async def execute(self, commands, marks):
+        if self.full is not None:
+            raise Unavailable(self.full, "full", 5.0)
+        self.orders += commands
+        self.marks |= marks
 
     async def bury(self, unreadable): ...
 
@@ -184,6 +196,31 @@ async def test_a_new_process_goes_on_where_the_last_one_was():
         async with world.running():
             await asyncio.sleep(1)
     assert world.jobs == {"a": 1, "b": 1}
+
+
+@scenario
+async def test_a_command_that_was_carried_out_is_not_repeated_whatever_fails_after_it():
+    """It is recorded with its own place: what comes after it may be tried again and again."""
+    world = World()
+    world.topic.add("a")
+    world.topic.order(Pause(sink="orders", since=7.0))
+    world.topic.add("b")
+    track = world.track
+
+    async def fail_after_a_command(requests, marks):
+        if world.orders:
+            raise Unavailable(Reason.LEDGER_UNAVAILABLE, "gone", 5.0)
+        return await track(requests, marks)
+
+    world.track = fail_after_a_command
+    async with world.running():
+        await asyncio.sleep(100)
+    assert world.marks["intake/jobs/0"] == b"2"
+    world.track = track
+    async with world.running():
+        await asyncio.sleep(10)
+    assert (world.jobs, world.orders) == ({"a": 1, "b": 1}, [Pause(sink="orders", since=7.0)])
+    assert world.marks["intake/jobs/0"] == b"3"
 
 
 @scenario

@@ -28,20 +28,21 @@ class Helm:
     """`program`: its path."""
 
     program: Path
+    chart: Path = CHART
 
     def render(self, *files: Path) -> Sequence[Manifest]:
         """What the chart makes of these value files, the last ones strongest. Raises RefusedError."""
-        return _rendered(self.program, files)
+        return _rendered(self.program, self.chart, files)
 
     def lint(self, *files: Path) -> str:
         """Raises RefusedError."""
-        return _run(self.program, "lint", "--strict", str(CHART), *_values(files))
+        return _run(self.program, "lint", "--strict", str(self.chart), *_values(files))
 
 
 @cache
-def _rendered(program: Path, files: Sequence[Path]) -> Sequence[Manifest]:
+def _rendered(program: Path, chart: Path, files: Sequence[Path]) -> Sequence[Manifest]:
     options = ("--namespace=relay", f"--kube-version={KUBERNETES[-1]}", *_values(files))
-    text = _run(program, "template", "relay", str(CHART), *options)
+    text = _run(program, "template", "relay", str(chart), *options)
     return [manifest for manifest in yaml.load_all(text, Loader=yaml.CSafeLoader) if manifest]
 
 

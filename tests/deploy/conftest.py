@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from deploy import tools
 from deploy.chart import EXAMPLES, Helm
 

@@ -18,6 +18,10 @@ class Health:
         """This loop has finished an iteration, successful or not."""
         self._beats[loop] = self._monotonic()
 
+    def forget(self, loop: str) -> None:
+        """This loop has ended, as it should."""
+        self._beats.pop(loop, None)
+
     def live(self) -> Sequence[str]:
         """Why the process should be restarted. An outage of disk, Zendesk or sinks is no reason: loops go on."""
         if self.draining:

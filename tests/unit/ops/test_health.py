@@ -70,3 +70,11 @@ def test_standing_still_does_not_make_it_unready(health, ticks):
     health.beat("poller")
     ticks.now += 1_000
     assert list(health.ready()) == []
+
+
+def test_a_loop_that_has_ended_is_not_missed(health, ticks):
+    health.beat("poller/3")
+    health.forget("poller/3")
+    health.forget("never seen")
+    ticks.now += STALLED_SECONDS + 0.1
+    assert list(health.live()) == []

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from relay.core.callbacks import CallbacksFull, subscription_of
 from relay.core.job import DELETED, Job, JobKey, TrackRequest
-from relay.core.observe import Rules, delete, expire, give_up, observe, track, track_again
+from relay.core.observe import Rules, delete, expire, give_up, observe
+from relay.core.tracking import track_all
 from relay.core.watch import Watch
 from relay.shard.draft import Draft
 
@@ -34,27 +35,16 @@ class Track:
     def weight(self) -> int:
         return len(self.requests) + len(self.marks)
 
-    def decide(self, draft: Draft) -> list[bool] | CallbacksFull:
-        created: list[bool] = []
-        full: list[int] = []
-        changed: dict[JobKey, Job] = {}
-        for index, request in enumerate(self.requests):
-            before = changed.get(request.key) or draft.newest(request.key)
-            after = track(request, draft.now) if before is None else track_again(before, request, draft.now)
-            if after is None:
-                full.append(index)
-                continue
-            created.append(before is None or after.tracked_at != before.tracked_at)
-            if after is not before:
-                changed[request.key] = after
-        if full:
-            return CallbacksFull(full)
-        for job in changed.values():
+    def decide(self, draft: Draft) -> Sequence[bool] | CallbacksFull:
+        tracked = track_all(self.requests, draft.newest, draft.now)
+        if tracked.full:
+            return CallbacksFull(tracked.full)
+        for job in tracked.changed.values():
             if job.final_event is not None:
                 self._tell_the_end(draft, job)
             draft.put(job)
         draft.marks |= self.marks
-        return created
+        return tracked.created
 
     @staticmethod
     def _tell_the_end(draft: Draft, job: Job) -> None:

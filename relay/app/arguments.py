@@ -20,7 +20,7 @@ to run it:
 
 environment:
   RELAY_CONFIG                   the configuration file (default: config.yaml)
-  RELAY_URL, RELAY_API_KEY       the running relay that `relay track` and `relay deliveries` call
+  RELAY_URL, RELAY_API_KEY       the running relay that `relay track`, `deliveries` and `ledger` call
 
 exit codes: 0 good, 1 failed, 2 usage or configuration error
 """
@@ -41,7 +41,7 @@ def parser(environ: Environ) -> ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"relay {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_serve, _check, _init, _demo, _track, _deliveries, _simulate, _receive, _secret):
+    for add in (_serve, _check, _init, _demo, _track, _deliveries, _ledger, _simulate, _receive, _secret):
         add(commands, environ)
     return whole
 
@@ -166,6 +166,31 @@ def _deliveries_recover(actions: Any, environ: Environ) -> None:  # noqa: ANN401
     command.add_argument("--until", metavar="TIME", help="and before then (default: now)")
     _add_relay(command, environ)
     command.set_defaults(command="deliveries.recover")
+
+
+def _ledger(commands: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = "  relay ledger backup /backups/relay.db\n"
+    command = _command(commands, "ledger", "copy the ledger", examples)
+    actions = command.add_subparsers(metavar="ACTION", title="actions", required=True)
+    _ledger_backup(actions, environ)
+
+
+def _ledger_backup(actions: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = """\
+  relay ledger backup /backups/relay.db                      of the relay of this configuration, whether it runs or not
+  relay ledger backup relay.db --url http://relay:8080       of one that runs elsewhere (needs an admin key)
+
+The copy holds secrets. To go back to it: stop relay, put it in the ledger's place, remove what is left beside it
+(relay.db-wal, relay.db-shm), start relay.
+"""
+    command = _command(actions, "backup", "write a checked copy of the ledger, while relay goes on", examples)
+    command.add_argument("destination", metavar="DEST", type=Path, help="the file to write")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_config(command, environ)
+    default = environ.get("RELAY_URL") or None
+    text = "the running relay to ask (default: RELAY_URL, else the one that has the configuration's ledger open)"
+    command.add_argument("--url", type=_url, default=default, help=text)
+    command.set_defaults(command="ledger.backup", api_key=environ.get("RELAY_API_KEY") or None)
 
 
 def _add_relay(command: ArgumentParser, environ: Environ) -> None:

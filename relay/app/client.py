@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
 import orjson
@@ -15,6 +15,8 @@ from relay.network import FAILURES, describe
 
 CONNECT_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 30.0  # beside what the call itself waits
+FILE_SECONDS_MAX = 900.0  # until it begins, or goes on
+CHUNK_BYTES = 256 << 10
 BUSY_SECONDS_MAX = 5.0
 BUSY_TRIES_MAX = 12
 START_ONE = "start one with `relay serve`, or say where it is with --url"
@@ -68,6 +70,18 @@ class Caller:
             ) as response:
                 return response.status, self._answer(response, await response.read(), expects)
         except FAILURES as error:
+            raise NotReachedError(f"no relay answers at {self._url} ({excerpt(describe(error))})") from error
+
+    async def download(self, path: str, into: BinaryIO) -> None:
+        """The file that is answered, to its end. Raises as `call`, ConfigError: it is refused; OSError: of `into`."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS_MAX, sock_read=FILE_SECONDS_MAX)
+        try:
+            async with self._session.get(self._url + path, timeout=timeout) as response:
+                if response.status != 200:
+                    raise refusal(self._answer(response, await response.read(), "code"))
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    into.write(chunk)
+        except aiohttp.ClientError as error:
             raise NotReachedError(f"no relay answers at {self._url} ({excerpt(describe(error))})") from error
 
     def _answer(self, response: aiohttp.ClientResponse, body: bytes, expects: str) -> Answer:

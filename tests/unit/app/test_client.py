@@ -1,6 +1,8 @@
 """The caller against a relay that is played: every answer, and none."""
 
+import asyncio
 from contextlib import asynccontextmanager
+from io import BytesIO
 
 import pytest
 from aiohttp import web
@@ -88,3 +90,31 @@ async def test_a_relay_that_stays_busy_is_given_up(monkeypatch):
     monkeypatch.setattr(client, "BUSY_TRIES_MAX", 3)
     with pytest.raises(BusyError):
         await patiently(Busy(10).ask)
+
+
+async def test_a_file_is_taken_as_it_is():
+    async with relay(200, "SQLite format 3") as (caller, got):
+        await caller.download("/v1/ledger/backup", into := BytesIO())
+    assert into.getvalue() == b"SQLite format 3"
+    assert [(method, headers["Authorization"]) for method, _, headers, _ in got] == [("GET", "Bearer key")]
+
+
+async def test_a_file_that_is_refused_says_why():
+    async with relay(404, '{"code":"not_found","detail":"there is no file"}') as (caller, _):
+        with pytest.raises(ConfigError, match="there is no file"):
+            await caller.download("/", BytesIO())
+    async with relay(503, '{"code":"ledger_unavailable","detail":"10 MB must be free"}') as (caller, _):
+        with pytest.raises(BusyError, match="must be free"):
+            await caller.download("/", BytesIO())
+
+
+async def test_a_file_that_breaks_off_is_none():
+    async def break_off(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nSQLite")
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server, open_session(None) as session:
+        caller = Caller(session, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(NotReachedError):
+            await caller.download("/", BytesIO())

@@ -1,0 +1,89 @@
+"""The jobs as any replica sees them: what is asked for goes to their owners, what is read comes from the images.
+
+The images lag behind by as long as a commit takes, and by as long as a partition has no owner. What this replica has
+acknowledged itself it shows meanwhile; what others have, it does not know: the same job that is submitted to two of
+them at once is told to be new by both, and the ledger holds it once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from relay.core.callbacks import CallbacksFull
+from relay.core.commands import Untrack
+from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
+from relay.core.observe import delete
+from relay.core.record import JobView
+from relay.core.tracking import track_all
+from relay.replica.asking import Asking
+from relay.replica.pending import Pending
+from relay.replica.ports_answers import JobRows, Shards, Waiters
+from relay.shard.ports import Clock
+
+
+class Jobs:
+    """See relay.intake.Jobs. `rows`: see JobRows."""
+
+    def __init__(self, *, rows: JobRows, asking: Asking, waiters: Waiters, shards: Shards, clock: Clock) -> None:
+        self._rows = rows
+        self._asking = asking
+        self._waiters = waiters
+        self._shards = shards
+        self._clock = clock
+        self._pending = Pending(partitions=asking.partitions, monotonic=clock.monotonic)
+
+    async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
+        """Durable when it returns, and recorded by the owners as they come to it.
+
+        A callback too many that the images do not show yet is found by the owner, who puts that request aside.
+        """
+        known = await self._newest({request.key for request in requests})
+        tracked = track_all(requests, known.get, self._clock.now())
+        if tracked.full:
+            raise CallbacksFull(tracked.full)
+        written = await self._asking.track(requests)
+        for request, new, place in zip(requests, tracked.created, written, strict=True):
+            if new:
+                self._pending.put(place.partition, tracked.changed[request.key], place.offset)
+        return tracked.created
+
+    async def untrack(self, key: JobKey) -> bool:
+        job = (await self._newest([key])).get(key)
+        if job is None or job.state == DELETED:
+            return False
+        place = await self._asking.of_account(Untrack(account=key.account, id=key.id))
+        self._pending.put(place.partition, delete(job), place.offset)
+        return True
+
+    async def read(self, key: JobKey) -> JobView | None:
+        """When it is looked at next is known to its owner only."""
+        job = (await self._newest([key])).get(key)
+        if job is None or job.state == DELETED:
+            return None
+        owner = self._shards().get(self._asking.partition_of(key.account))
+        next_poll_at = None if owner is None or job.terminal else owner.poller.next_poll_at(key.account)
+        return JobView(job=job, deliveries=await self._rows.deliveries_of(job), next_poll_at=next_poll_at)
+
+    async def wait(self, key: JobKey, seconds: float) -> None:
+        await self._waiters.wait(key, seconds, partial(self._over, key))
+
+    async def page(
+        self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
+    ) -> Sequence[Job]:
+        """As the images show it."""
+        return await self._rows.page(accounts=accounts, state=state, after=after, limit=limit)
+
+    async def _over(self, key: JobKey) -> bool:
+        job = (await self._newest([key])).get(key)
+        return job is None or job.terminal
+
+    async def _newest(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
+        """The newest incarnations, as the images show them, or as this replica knows that they will be."""
+        if self._pending.due or self._tentative(keys):
+            # Before the images are asked for the jobs: what they show by then they do not hide again.
+            self._pending.shown(self._asking.reached(await self._rows.marks()))
+        tentative = self._tentative(keys)
+        return {**await self._rows.find(keys), **tentative}
+
+    def _tentative(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
+        found = ((key, self._pending.find(self._asking.partition_of(key.account), key)) for key in keys)
+        return {key: job for key, job in found if job is not None}

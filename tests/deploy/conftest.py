@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from deploy.rendering import EXAMPLES, Helm
 
 from deploy import tools
-from deploy.chart import EXAMPLES, Helm
 
 EXAMPLE = {path.stem: path for path in EXAMPLES}
 

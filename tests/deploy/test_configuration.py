@@ -6,8 +6,8 @@ import re
 
 import pytest
 import yaml
+from deploy.rendering import EXAMPLES, configuration, containers, pod
 
-from deploy.chart import EXAMPLES, configuration, containers, pod
 from relay.app.arguments import parser
 from relay.app.commands import check
 from relay.config import load

@@ -9,8 +9,7 @@ from functools import cache
 import jsonschema
 import kubernetes_validate
 import pytest
-
-from deploy.chart import EXAMPLES, KUBERNETES, containers, one, pod, workload
+from deploy.rendering import EXAMPLES, KUBERNETES, containers, one, pod, workload
 
 OWN_DEFINITIONS = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from deploy.chart import CHART, containers, one, pod, workload
+from deploy.rendering import CHART, containers, one, pod, workload
 
 ALERTS = sorted((CHART / "files" / "alerts").glob("*.yaml"))
 DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))

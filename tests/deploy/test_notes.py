@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 import yaml
-
-from deploy.chart import CHART, EXAMPLES, Helm, workload
+from deploy.rendering import CHART, EXAMPLES, Helm, workload
 
 SHOWN = '{{- define "notes" -}}\n%s\n{{- end -}}\nkind: Notes\nnotes: {{ include "notes" . | toJson }}\n'
 

@@ -1,8 +1,7 @@
 """What cannot work is refused before anything is installed, with a sentence that says what to do."""
 
 import pytest
-
-from deploy.chart import RefusedError
+from deploy.rendering import RefusedError
 
 SERVER = {"api_keys": [{"name": "orders", "key": "${ORDERS_KEY}"}]}
 

@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 import yaml
+from deploy.rendering import CHART, EXAMPLES
 from pydantic import BaseModel, SecretStr
 
-from deploy.chart import CHART, EXAMPLES
 from relay import __version__
 from relay.config import Config
 

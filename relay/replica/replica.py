@@ -88,8 +88,9 @@ class Replica(Generic[S]):
             if self._assigned:
                 await self._confirm()
             self._around.beat(LOOP)
+            patience = min(CHECK_SECONDS, self._left_seconds()) if self._acting else CHECK_SECONDS
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
+                async with asyncio.timeout(patience):
                     await self._told.wait()
 
     async def _confirm(self) -> None:

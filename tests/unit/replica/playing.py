@@ -145,14 +145,14 @@ class PlayedIntake:
 
 
 class World:
-    """`said`: what the parts did, by partition. `beating`: loops that are missed when they stand still.
+    """`membership`: played, unless another one is given. `said`: what the parts did, by partition.
 
-    `frozen_seconds`: by which the replica's clock is ahead.
+    `beating`: loops that are missed when they stand still. `frozen_seconds`: by which the replica's clock is ahead.
     """
 
-    def __init__(self):
-        self.membership = PlayedMembership()
-        self.said = {number: [] for number in range(PARTITIONS)}
+    def __init__(self, membership=None, partitions=PARTITIONS):
+        self.membership = membership or PlayedMembership()
+        self.said = {number: [] for number in range(partitions)}
         self.opened = Counter()
         self.open_seconds, self.close_seconds, self.drain_seconds = 0.1, 0.1, 0.1
         self.open_failure = None
@@ -162,7 +162,7 @@ class World:
         around = Surroundings(
             monotonic=lambda: now() + self.frozen_seconds, beat=self.beating.add, forget=self.beating.discard, log=self
         )
-        self.replica = Replica(membership=self.membership, partitions=PARTITIONS, parts=self, surroundings=around)
+        self.replica = Replica(membership=self.membership, partitions=partitions, parts=self, surroundings=around)
 
     def say(self, partition, what):
         self.said[partition].append(what)

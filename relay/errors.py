@@ -3,6 +3,7 @@
 Branch on the type and on `Reason`, never on the text: the text is for people and may change.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -71,7 +72,17 @@ class LedgerLost(LedgerError):  # noqa: N818 - says what it is
 
 
 class NotPublishable(LedgerError):  # noqa: N818 - says what it is
-    """The batch's messages cannot be published at present, and so nothing of it is recorded; without them it may be."""
+    """The batch's messages cannot be published at present, and so nothing of it is recorded; without them it may be.
+
+    `too_large`: ids of events that are at fault, since their topic takes none of this size; empty: no single one is.
+    """
+
+    def __init__(
+        self, detail: str, reason: Reason = Reason.UNAVAILABLE, too_large: Collection[str] = frozenset()
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.too_large = too_large
 
 
 class LedgerUnusable(LedgerError, ConfigError):  # noqa: N818 - says what it is

@@ -127,8 +127,8 @@ def _part(own: bytes | None, of_row: bytes | None) -> Raw:
     return AS_IN_ROW if own == of_row else Raw(own)
 
 
-def decode(row: bytes) -> Job:
-    """The job of a row that `encode` wrote.
+def parse(row: bytes) -> _JobRow:
+    """The fields of a row that `encode` wrote, as they stand in it: a third of the way to its job.
 
     Raises Undecipherable: not such a row, or one written by a newer version of relay.
     """
@@ -138,6 +138,12 @@ def decode(row: bytes) -> Job:
         raise Undecipherable(_newer(row) or f"not a job row: {error}") from error
     if fields.v > ROW_VERSION:
         raise Undecipherable(_newer(row))
+    return fields
+
+
+def decode(row: bytes) -> Job:
+    """The job of a row that `encode` wrote. Raises as `parse` does."""
+    fields = parse(row)
     metadata = EMPTY_METADATA if fields.metadata is EMPTY else bytes(fields.metadata)
     job_status = None if fields.job_status is NOTHING else bytes(fields.job_status)
     return Job(

@@ -2,12 +2,12 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import DELETED, Event, Job, JobKey
+from relay.core.job import DELETED, Event, Job, JobKey, state_of
 from relay.core.job_row import encode
 from relay.errors import Undecipherable
 
@@ -20,9 +20,22 @@ def key_hash(key: JobKey) -> int:
     return zlib.crc32(f"{key.account}/{key.id}".encode()) - (1 << 31)
 
 
-def ended_at(job: Job) -> float | None:
+class Stage(Protocol):
+    """How far a job has come."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def tracked_at(self) -> float: ...
+
+    @property
+    def detected_at(self) -> float | None: ...
+
+
+def ended_at(job: Stage) -> float | None:
     """Since when retention counts: None while the job lives; a deleted job waits for nothing but its deliveries."""
-    if not job.terminal:
+    if state_of(job.state).running:
         return None
     if job.state == DELETED:
         return ALWAYS_OVERDUE
@@ -48,7 +61,8 @@ def event_rows(events: Iterable[tuple[Job, Event]], detected_by: float) -> Itera
         )
 
 
-def delivery_row(delivery: Delivery) -> Sequence[Any]:
+def delivery_row(delivery: Delivery, value: bytes | None = None) -> Sequence[Any]:
+    """`value`: what `encode_delivery` makes of it, where that is known already."""
     return (
         delivery.tracked_at,
         delivery.account,
@@ -59,7 +73,7 @@ def delivery_row(delivery: Delivery) -> Sequence[Any]:
         delivery.since,
         delivery.due_at,
         delivery.settled_at,
-        encode_delivery(delivery),
+        encode_delivery(delivery) if value is None else value,
     )
 
 

@@ -5,8 +5,9 @@
 
 import asyncio
 import sys
-import time
 from pathlib import Path
+
+from kafka.partitions import Partitions
 
 from relay.core.delivery import Delivery
 from relay.core.job import Job
@@ -14,8 +15,6 @@ from relay.core.record import Batch
 from relay.errors import LedgerLost
 from relay.kafka.connection import Connection, quiet_library
 from relay.kafka.topics import describe_topic
-from relay.ledger.kafka.image import Image
-from relay.ledger.kafka.ledger import KafkaLedger
 from relay.ledger.kafka.topics import ensure
 
 JOBS = 40  # in each batch, each with a delivery
@@ -35,8 +34,7 @@ async def main(bootstrap: str, cluster: str, topic: str, partition: str, folder:
     connection = Connection(bootstrap_servers=(bootstrap,))
     partitions = (await describe_topic(connection, topic, create=False)).partitions
     found = await ensure(connection, topic, partitions=partitions, create_replicas=None)
-    image = Image.of(Path(folder), found, int(partition), now=time.time)
-    ledger = KafkaLedger(connection, cluster=cluster, topic=found, partition=int(partition), image=image)
+    ledger = Partitions(connection, found, cluster).ledger(Path(folder), int(partition))
     await ledger.open()
     print("open", flush=True)
     number = 0

@@ -115,9 +115,7 @@ class TestOwners:
     async def test_of_a_crash_in_mid_transaction_the_new_owner_sees_nothing(self, opened, partitions, number):
         first = await opened("first")
         await first.commit(jobs(A))
-        dying = await PartitionProducer.start(
-            partitions.connection, cluster=partitions.cluster, topic=partitions.topic.topic.name, partition=number
-        )
+        dying = await PartitionProducer.start(partitions.at(number))
         await dying._client.begin_transaction()
         await dying._send([Record(b'["mark","half"]', b"1")])
         second = await opened("second")
@@ -283,9 +281,7 @@ class TestEnds:
         await first.commit(jobs(A))
         await first.close()
         for _ in range(3):
-            aborting = await PartitionProducer.start(
-                partitions.connection, cluster=partitions.cluster, topic=partitions.topic.topic.name, partition=number
-            )
+            aborting = await PartitionProducer.start(partitions.at(number))
             await aborting._client.begin_transaction()
             await aborting._send([Record(b'["mark","half"]', b"1")])
             await aborting._client.abort_transaction()
@@ -328,9 +324,7 @@ class TestEnds:
         await ledger.commit(jobs(B))
         await ledger.close()
         name = perishable.topic.topic.name
-        other = await PartitionProducer.start(
-            perishable.connection, cluster=perishable.cluster, topic=name, partition=0
-        )
+        other = await PartitionProducer.start(perishable.at(0))
         end = await other.commit([Record(b'["mark","m"]', b"1")])
         await other.end()
         await topics.forget(name, end + 1)

@@ -6,9 +6,11 @@ import pytest
 
 from relay.errors import Reason
 from relay.kafka.connection import Connection
+from relay.kafka.topics import Topic
+from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.producer import Fenced, NotCommitted, PartitionProducer
 from relay.ledger.kafka.records import Record
-from relay.ledger.kafka.topics import RULES
+from relay.ledger.kafka.topics import RULES, LedgerTopic
 
 GOOD = {setting: rule.value for setting, rule in RULES.items()}
 
@@ -18,18 +20,23 @@ def connection(kafka):
     return Connection(bootstrap_servers=(kafka,))
 
 
+def on(connection, name):
+    """The only partition of the topic."""
+    topic = LedgerTopic(topic=Topic(name=name, partitions=1), tombstones_kept_seconds=100.0)
+    return Partition(connection=connection, cluster=uuid.uuid4().hex, topic=topic, number=0)
+
+
 @pytest.fixture
 async def start(connection, topics):
     """Starts a producer of the test's own partition; all of them are ended with the test."""
-    topic = await topics.create("ledger", configs=GOOD)
-    cluster = uuid.uuid4().hex
+    partition = on(connection, await topics.create("ledger", configs=GOOD))
     started = []
 
     async def begin():
-        started.append(await PartitionProducer.start(connection, cluster=cluster, topic=topic, partition=0))
+        started.append(await PartitionProducer.start(partition))
         return started[-1]
 
-    begin.topic = topic
+    begin.topic = partition.topic.topic.name
     yield begin
     for producer in started:
         await producer.end()
@@ -85,5 +92,5 @@ async def test_of_a_transaction_with_a_record_that_is_too_large_nothing_is_commi
 async def test_a_broker_that_is_away_is_told_in_bounded_time(unused_tcp_port):
     nowhere = Connection(bootstrap_servers=(f"127.0.0.1:{unused_tcp_port}",))
     with pytest.raises(Exception, match="connect") as told:
-        await PartitionProducer.start(nowhere, cluster="c", topic="t", partition=0)
+        await PartitionProducer.start(on(nowhere, "t"))
     assert told.value.reason is Reason.CONNECT

@@ -5,16 +5,18 @@ later. So an image is written without foreign keys, and what belongs together is
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from operator import itemgetter
 
-from relay.core.delivery import DeliveryKey
-from relay.core.job import Event, Job
+from relay.core.delivery import Delivery, DeliveryKey
 from relay.core.record import AlreadyKnown, Batch, Positions
 from relay.errors import LedgerError
 from relay.ledger.events import positions
 from relay.ledger.jobs import find
+from relay.ledger.kafka.reading import Read
 from relay.ledger.kafka.records import Changes, Incarnation, incarnation_of
-from relay.ledger.rows import delivery_row, event_rows, job_row
+from relay.ledger.kafka.rows import JobRow
 from relay.ledger.statements import Statement, first, transaction, with_rows
 from relay.ledger.writing import DETECTED_BY, PUT_DELIVERIES, PUT_JOBS, PUT_MARKS, REMOVE_MARKS
 
@@ -43,6 +45,7 @@ ON CONFLICT (position) DO NOTHING
 ON CONFLICT (tracked_at, account, job_id, type) DO UPDATE
 SET position = excluded.position, detected_at = excluded.detected_at, detected_by = excluded.detected_by
 """
+KEY_HASH = itemgetter(3)  # of a job's columns; neighbours in jobs_by_key share pages
 PUT_POSITIONS = "UPDATE positions SET newest = ?, forgotten = ?"
 
 MISSING = """
@@ -50,6 +53,11 @@ WITH owner (tracked_at, account, id) AS (VALUES :rows)
 SELECT 1 FROM owner AS o WHERE NOT EXISTS (
     SELECT 1 FROM jobs AS j WHERE j.tracked_at = o.tracked_at AND j.account = o.account AND j.id = o.id
 ) LIMIT 1
+"""
+NEWEST = "SELECT coalesce(max(position), 0) FROM events"
+NEW_POSITIONS = """
+WITH known (position) AS (VALUES :rows)
+SELECT 1 FROM known AS k WHERE NOT EXISTS (SELECT 1 FROM events AS e WHERE e.position = k.position) LIMIT 1
 """
 DELIVERIES_OF = """
 WITH gone (tracked_at, account, id) AS (VALUES :rows)
@@ -85,16 +93,31 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 def check(connection: sqlite3.Connection, batch: Batch) -> None:
     """Raises AlreadyKnown, or LedgerError: a delivery or an event belongs to a job that is nowhere."""
-    owners = {
-        *(Incarnation(delivery.tracked_at, delivery.account, delivery.job_id) for delivery in batch.deliveries),
-        *(incarnation_of(job) for job, _ in batch.events),
-    }
-    owners.difference_update(map(incarnation_of, batch.jobs))
-    if any(first(connection, sql, values) for sql, values in with_rows(MISSING, owners)):
+    owners = {*map(_owner_of, batch.deliveries), *(incarnation_of(job) for job, _ in batch.events)}
+    if _missing(connection, owners.difference(map(incarnation_of, batch.jobs))):
         raise LedgerError("a delivery or an event belongs to a job that the ledger does not hold")
     known = find(connection, batch.unknown)
     if known:
         raise AlreadyKnown(known)
+
+
+def in_order(connection: sqlite3.Connection, read: Read) -> bool:
+    """Whether everything comes after what it belongs to, and each new event after all former ones."""
+    owners = {Incarnation(*columns[:3]) for columns in read.deliveries}
+    if _missing(connection, owners.difference(Incarnation(*job.columns[:3]) for job in read.jobs)):
+        return False
+    ((newest,),) = connection.execute(NEWEST).fetchall()
+    former = [(event.position,) for job in read.jobs for event in job.events if event.position < newest]
+    return not any(first(connection, sql, values) for sql, values in with_rows(NEW_POSITIONS, former))
+
+
+def _owner_of(delivery: Delivery) -> Incarnation:
+    return Incarnation(delivery.tracked_at, delivery.account, delivery.job_id)
+
+
+def _missing(connection: sqlite3.Connection, owners: AbstractSet[Incarnation]) -> bool:
+    """Whether any of these jobs is nowhere."""
+    return any(first(connection, sql, values) for sql, values in with_rows(MISSING, owners))
 
 
 def removal(connection: sqlite3.Connection, gone: Sequence[tuple[float, str, str]]) -> Changes:
@@ -114,40 +137,42 @@ def removal(connection: sqlite3.Connection, gone: Sequence[tuple[float, str, str
     )
 
 
-def write(connection: sqlite3.Connection, changes: Changes, marks: Mapping[str, bytes | None]) -> None:
+def write(connection: sqlite3.Connection, read: Read, marks: Mapping[str, bytes | None]) -> None:
     """All of it or nothing. `marks`: the image's own."""
     with transaction(connection):
-        for sql, values in _statements(connection, changes, {**changes.marks, **marks}):
+        for sql, values in _statements(connection, read, {**read.marks, **marks}):
             connection.execute(sql, values)
 
 
-def settle(connection: sqlite3.Connection) -> None:
+def settle(connection: sqlite3.Connection, unsettled: str) -> None:
+    """`unsettled`: the name of the mark that says so."""
     with transaction(connection):
         for sql in SETTLE:
             connection.execute(sql)
+        for sql, values in with_rows(REMOVE_MARKS, [(unsettled,)]):
+            connection.execute(sql, values)
 
 
-def _statements(
-    connection: sqlite3.Connection, changes: Changes, marks: Mapping[str, bytes | None]
-) -> Iterator[Statement]:
-    yield from with_rows(REMOVE_JOBS, changes.gone_jobs)
-    yield from with_rows(REMOVE_EVENTS, changes.gone_jobs)
-    yield from with_rows(REMOVE_DELIVERIES, changes.gone_deliveries)
-    yield from with_rows(PUT_JOBS, sorted(map(job_row, changes.jobs), key=lambda row: row[3]))
-    yield from with_rows(PUT_EVENTS, _event_rows(connection, changes.jobs))
-    yield from with_rows(PUT_DELIVERIES, map(delivery_row, changes.deliveries))
-    if changes.positions is not None:
-        yield PUT_POSITIONS, (changes.positions.newest, changes.positions.forgotten)
+def _statements(connection: sqlite3.Connection, read: Read, marks: Mapping[str, bytes | None]) -> Iterator[Statement]:
+    yield from with_rows(REMOVE_JOBS, read.gone_jobs)
+    yield from with_rows(REMOVE_EVENTS, read.gone_jobs)
+    yield from with_rows(REMOVE_DELIVERIES, read.gone_deliveries)
+    yield from with_rows(PUT_JOBS, sorted((job.columns for job in read.jobs), key=KEY_HASH))
+    yield from with_rows(PUT_EVENTS, _event_rows(connection, read.jobs))
+    yield from with_rows(PUT_DELIVERIES, read.deliveries)
+    if read.positions is not None:
+        yield PUT_POSITIONS, (read.positions.newest, read.positions.forgotten)
     yield from with_rows(PUT_MARKS, ((name, value) for name, value in marks.items() if value is not None))
     yield from with_rows(REMOVE_MARKS, ((name,) for name, value in marks.items() if value is None))
 
 
-def _event_rows(connection: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[Sequence[object]]:
-    """All events of the jobs in the order of their positions. What was not recorded as an event has none."""
-    events = [(job, event) for job in jobs for event in job.events if event.position]
+def _event_rows(connection: sqlite3.Connection, jobs: Iterable[JobRow]) -> Iterator[Sequence[object]]:
+    """In the order of their positions, each with `detected_by`."""
+    events = sorted(event for job in jobs for event in job.events)
+    if not events:
+        return
     newest = connection.execute(DETECTED_BY).fetchall()
-    return event_rows(sorted(events, key=_position), newest[0][0] if newest else float("-inf"))
-
-
-def _position(recorded: tuple[Job, Event]) -> int:
-    return recorded[1].position
+    detected_by = newest[0][0] if newest else float("-inf")
+    for event in events:
+        detected_by = max(detected_by, event.detected_at)
+        yield (*event, detected_by)

@@ -1,38 +1,44 @@
-"""Reads a partition of the topic into its image, up to where the log ends.
+"""Reads a partition of the topic into its image: once up to where the log ends, or on and on.
 
 The end is a position and not a record: the last offsets may be markers of transactions, or compacted away, and no
 record would ever come from there.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
+from typing import Never
 
 from relay.errors import LedgerUnusable, Reason, Undecipherable
 from relay.kafka.closing import within
-from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
-from relay.kafka.reader import OutOfRange, Reader
-from relay.kafka.topics import Topic
+from relay.kafka.reader import Message, OutOfRange, Reader
 from relay.ledger.kafka.image import Image
-from relay.ledger.kafka.records import Read, Record, from_records
+from relay.ledger.kafka.partition import Partition
+from relay.ledger.kafka.reading import Read, from_records
+from relay.ledger.kafka.records import Record
 
 RECORDS_MAX = 2_000  # deciphered without a pause
 FETCH_SECONDS = 0.5
+IDLE_SECONDS = 5.0  # so long nothing may come before it is asked whether the partition is still there
 STANDSTILL_SECONDS_MAX = 15.0
 WRITE_SECONDS_MAX = 30.0
 NOTHING = from_records([])
 
 
+class Illegible(LedgerUnusable):
+    """A record that this version of relay cannot read: a newer one has written it. The text names both."""
+
+
 class Tail:
-    """Of one partition. Calls raise KafkaFailure, LedgerError, or LedgerUnusable: a record of a newer relay.
+    """Of one partition. Calls raise KafkaFailure, LedgerError, or Illegible.
 
     `changed`: whether the image has got anything from the log since somebody last said False, also where reading failed
     afterwards.
     """
 
-    def __init__(self, connection: Connection, topic: Topic, partition: int, image: Image) -> None:
-        self._connection = connection
-        self._topic = topic
+    def __init__(self, partition: Partition, image: Image) -> None:
         self._partition = partition
+        self._number = partition.number
         self._image = image
         self.changed = False
 
@@ -45,21 +51,40 @@ class Tail:
             await self._image.start_over()
             await self._catch_up()
 
-    async def _catch_up(self) -> None:
-        known = {} if self._image.offset is None else {self._partition: self._image.offset}
-        reader = await Reader.open(self._connection, self._topic, known, partitions=[self._partition])
+    async def follow(self, going_on: Callable[[], None]) -> Never:
+        """Keep the image at the end, and say every few seconds that it is so. Also raises OutOfRange, which asks for
+        an image that starts over.
+        """
+        reader = await self._open()
         try:
-            end = (await reader.ends())[self._partition]
-            if known and known[self._partition] > end:
-                raise OutOfRange(known)
-            await self._read_to(end, reader)
+            position = await self._read_to_end(reader)
+            while True:
+                going_on()
+                position = await self._take_up(reader, position)
         finally:
             await reader.close()
-        await self._image.settle()
 
-    async def _read_to(self, end: int, reader: Reader) -> None:
-        """One part is written while the next is read and deciphered."""
+    async def _catch_up(self) -> None:
+        reader = await self._open()
+        try:
+            await self._read_to_end(reader)
+        finally:
+            await reader.close()
+
+    async def _open(self) -> Reader:
+        partition, offset = self._partition, self._image.offset
+        self._check_age()
+        known = {} if offset is None else {self._number: offset}
+        return await Reader.open(partition.connection, partition.topic.topic, known, partitions=[self._number])
+
+    def _check_age(self) -> None:
+        if self._image.outdated:
+            raise OutOfRange({self._number: self._image.offset or 0})
+
+    async def _read_to_end(self, reader: Reader) -> int:
+        """Where that is. One part is written while the next is read and deciphered."""
         position = await self._position(reader)
+        end = await self._end(reader, position)
         writing = asyncio.create_task(self._image.apply(NOTHING, position, at_end=position >= end))
         try:
             while position < end:
@@ -70,23 +95,54 @@ class Tail:
             await writing
         finally:
             await within(WRITE_SECONDS_MAX, writing)
+        await self._image.settle()
+        return position
+
+    async def _take_up(self, reader: Reader, position: int) -> int:
+        """What has come since, or nothing if there is none for a while; the position beyond it."""
+        read, reached = await self._more(reader, position)
+        at_end = self._image.end_wanted and reached >= await self._end(reader, reached)
+        if at_end or reached > position:
+            self.changed |= bool(read.keys)
+            await self._image.apply(read, reached, at_end=at_end)
+        if at_end:
+            await self._image.settle()
+        return reached
+
+    async def _more(self, reader: Reader, position: int) -> tuple[Read, int]:
+        """As `_next`, or nothing and the same position, if the log still ends there."""
+        records = await reader.fetch(RECORDS_MAX, IDLE_SECONDS)
+        self._check_age()  # this process may have stood still for very long
+        reached = await self._position(reader)
+        if reached > position:
+            return self._decipher(records, reached), reached
+        if await self._end(reader, position) > position:
+            return await self._next(reader, position)
+        return NOTHING, position
 
     async def _next(self, reader: Reader, position: int) -> tuple[Read, int]:
         """What stands from this position to another one, beyond it; there may be no record between them."""
         give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
         while asyncio.get_running_loop().time() < give_up_at:
-            records = [Record(one.key or b"", one.value) for one in await reader.fetch(RECORDS_MAX, FETCH_SECONDS)]
+            records = await reader.fetch(RECORDS_MAX, FETCH_SECONDS)
             reached = await self._position(reader)
             if reached > position:
                 return self._decipher(records, reached), reached
             await reader.ends()  # or it is gone
-        raise KafkaFailure(Reason.TIMEOUT, f"{self._topic.name}/{self._partition} cannot be read beyond {position}")
+        raise KafkaFailure(Reason.TIMEOUT, f"{self._partition.name} cannot be read beyond {position}")
 
-    def _decipher(self, records: list[Record], offset: int) -> Read:
+    def _decipher(self, messages: Sequence[Message], offset: int) -> Read:
         try:
-            return from_records(records)
+            return from_records(Record(one.key or b"", one.value) for one in messages)
         except Undecipherable as error:
-            raise LedgerUnusable(f"{self._topic.name}/{self._partition} before {offset}: {error}") from error
+            raise Illegible(f"{self._partition.name} before {offset}: {error}") from error
 
     async def _position(self, reader: Reader) -> int:
-        return (await reader.positions())[self._partition]
+        return (await reader.positions())[self._number]
+
+    async def _end(self, reader: Reader, position: int) -> int:
+        """Raises OutOfRange: it is before the position."""
+        end = (await reader.ends())[self._number]
+        if position > end:
+            raise OutOfRange({self._number: position})
+        return end

@@ -14,7 +14,7 @@ from relay.core.job import DELETED, Event, EventType, Job
 from relay.core.record import AlreadyKnown, Backlog, Batch, EventFilter, Positions, Retention
 from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger.kafka.image import Image
-from relay.ledger.kafka.records import from_records
+from relay.ledger.kafka.reading import from_records
 from relay.ledger.sqlite import SqliteLedger
 
 JOB = Job(account="acme", id="1", tracked_at=100.0, state="working")
@@ -244,7 +244,7 @@ class TestUnknownFields:
         await image.apply(from_records([record._replace(value=record.value[:-1] + b',"later":[1]}')]), 2, at_end=True)
         await image.apply(from_records([record]), 3, at_end=True)
         assert await put(image, Batch(jobs=[JOB])) == [record]
-        assert set(await image.rows.marks()) == {"image/position"}
+        assert not any(name.startswith("image/unknown/") for name in await image.rows.marks())
 
 
 def _damage(connection):

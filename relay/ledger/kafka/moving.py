@@ -1,0 +1,110 @@
+"""A migration carried out: see `migration` for what goes where.
+
+Nothing is written before all partitions were looked at. Each is taken from whoever has it, filled, and read back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from relay.errors import LedgerError, LedgerUnusable, Reason
+from relay.kafka.failures import KafkaFailure
+from relay.kafka.reader import Reader
+from relay.ledger.kafka.migration import END, UNFINISHED_KEY, Held, Plan, changes, differences, hold, transactions
+from relay.ledger.kafka.partition import Partition
+from relay.ledger.kafka.producer import PartitionProducer
+from relay.ledger.kafka.records import Record
+
+RECORDS_MAX = 2_000
+FETCH_SECONDS = 0.5
+STANDSTILL_SECONDS_MAX = 15.0
+AT_ONCE_MAX = 8
+
+Report = Callable[[int, int], None]
+"""Called with a partition's number, and how many more of its rows are written; 0: it holds what it should."""
+
+
+async def move(partitions: Sequence[Partition], plan: Plan, report: Report) -> None:
+    """All that is planned. To do it again completes what was interrupted, and changes nothing where all was complete.
+
+    Raises LedgerUnusable: a partition holds rows of others, or a row cannot be read; KafkaFailure; LedgerError: what is
+    read back is not what was written.
+    """
+    unfinished = [partition for partition in partitions if not await _complete(partition, plan)]
+    for partition in unfinished:
+        await _fill(partition, plan, report)
+    permits = asyncio.Semaphore(AT_ONCE_MAX)
+
+    async def finish(partition: Partition) -> None:
+        async with permits, _taken(partition) as producer:
+            await producer.commit([END])
+
+    await asyncio.gather(*map(finish, unfinished))
+
+
+async def _complete(partition: Partition, plan: Plan) -> bool:
+    """Raises LedgerUnusable: it is neither complete nor unfinished."""
+    held = await _read(partition)
+    if not held or UNFINISHED_KEY in held:
+        return False
+    if differences(held, plan.records(partition.number)):
+        raise _foreign(partition)
+    return True
+
+
+async def _fill(partition: Partition, plan: Plan, report: Report) -> None:
+    async with _taken(partition) as producer:
+        held, end = await _read(partition), 0
+        if held and UNFINISHED_KEY not in held:
+            raise _foreign(partition)
+        for records in transactions(changes(held, plan.records(partition.number))):
+            end = await producer.commit(records)
+            report(partition.number, len(records))
+        wrong = differences(await _read(partition, end), plan.records(partition.number))
+        if wrong:
+            raise LedgerError(f"topic {partition.name}: {wrong} rows are not what was written: do it again")
+        report(partition.number, 0)
+
+
+def _foreign(partition: Partition) -> LedgerUnusable:
+    return LedgerUnusable(
+        f"topic {partition.name} holds rows already, which are not those of this file: let ledger.topic name another "
+        "one, or delete this one if nobody needs it"
+    )
+
+
+@asynccontextmanager
+async def _taken(partition: Partition) -> AsyncIterator[PartitionProducer]:
+    """Nobody else writes to it, and what was begun before is settled."""
+    producer = await PartitionProducer.start(partition)
+    try:
+        yield producer
+    finally:
+        await producer.end()
+
+
+async def _read(partition: Partition, end: int = 0) -> Held:
+    """What it holds. `end`: up to where it is to be read at the least."""
+    held: Held = {}
+    reader = await Reader.open(partition.connection, partition.topic.topic, {}, partitions=[partition.number])
+    try:
+        end = max(end, (await reader.ends())[partition.number])
+        position = (await reader.positions())[partition.number]
+        while position < end:
+            position = await _read_on(partition, reader, position, held)
+    finally:
+        await reader.close()
+    return held
+
+
+async def _read_on(partition: Partition, reader: Reader, position: int, held: Held) -> int:
+    """To another position; there may be no record before it. Raises KafkaFailure."""
+    give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
+    while asyncio.get_running_loop().time() < give_up_at:
+        for message in await reader.fetch(RECORDS_MAX, FETCH_SECONDS):
+            hold(held, Record(message.key or b"", message.value))
+        reached = (await reader.positions())[partition.number]
+        if reached > position:
+            return reached
+        await reader.ends()  # or it is gone
+    raise KafkaFailure(Reason.TIMEOUT, f"topic {partition.name} cannot be read beyond {position}")

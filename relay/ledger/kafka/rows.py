@@ -1,0 +1,52 @@
+"""What stands in the topic as rows of the image: the value as it is, and the columns by which it is found.
+
+A start has to take up every row that there is, so nothing is made of one but what these columns need.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from relay.core.job import JobKey
+from relay.core.job_row import parse
+from relay.ledger.rows import decode_delivery, delivery_row, ended_at, key_hash
+
+
+class EventRow(NamedTuple):
+    """Where an event stands. `type`: its full name."""
+
+    position: int
+    tracked_at: float
+    account: str
+    job_id: str
+    type: str
+    detected_at: float
+
+
+class JobRow(NamedTuple):
+    """`columns`: of the table of jobs, the value last. `events`: those that have a position."""
+
+    columns: Sequence[Any]
+    events: Sequence[EventRow]
+
+    @property
+    def value(self) -> bytes:
+        value: bytes = self.columns[-1]
+        return value
+
+
+def job_row(value: bytes) -> JobRow:
+    """Raises Undecipherable, as `core.job_row.parse` does."""
+    job = parse(value)
+    tracked_at, account, id_ = job.tracked_at, job.account, job.id
+    columns = (tracked_at, account, id_, key_hash(JobKey(account, id_)), job.state, ended_at(job), value)
+    events = [
+        EventRow(event.position, tracked_at, account, id_, event.type.value, event.detected_at)
+        for event in job.events
+        if event.position
+    ]
+    return JobRow(columns, events)
+
+
+def delivery_columns(value: bytes) -> Sequence[Any]:
+    """Of the table of deliveries, the value last. Raises Undecipherable, as `decode_delivery` does."""
+    return delivery_row(decode_delivery(value), value)

@@ -94,10 +94,15 @@ class Membership:
             await asyncio.wait([self._running], timeout=CLOSE_SECONDS_MAX)
             self._running.cancel()
 
-    async def check(self) -> None:
-        """Ask the group whether what it assigned last is ours still. Raises NotAMember or another KafkaFailure."""
+    async def check(self, *partitions: int) -> None:
+        """Ask the group whether what it assigned last is ours still, and whether these are among it.
+
+        Raises NotAMember, or another KafkaFailure: nobody tells.
+        """
         began = self._monotonic()
         member, coordination = self._present()
+        if not member.partitions.issuperset(partitions):
+            raise NotAMember(Reason.UNAVAILABLE, "the group has given it to somebody else")
         try:
             answer = await self._ask(coordination, HeartbeatRequest(self._group.name, member.generation, member.id))
             self._judge(answer.error_code)

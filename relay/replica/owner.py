@@ -18,13 +18,13 @@ STOP_SECONDS_MAX = 10.0
 
 
 class Owner(Generic[S]):
-    """`check`: asks the group whether what it assigned last is ours still, and raises KafkaFailure.
+    """`check`: asks the group whether these partitions are ours still, and raises KafkaFailure.
 
     `shard`: the one at work; None: the partition is not ours, or not taken over yet.
     """
 
     def __init__(
-        self, partition: int, *, check: Callable[[], Awaitable[None]], parts: Parts[S], surroundings: Surroundings
+        self, partition: int, *, check: Callable[[int], Awaitable[None]], parts: Parts[S], surroundings: Surroundings
     ) -> None:
         self.partition = partition
         self.shard: S | None = None
@@ -138,7 +138,7 @@ class Owner(Generic[S]):
         """Return when the group says that it is ours. If that is for somebody else to say, this is given up."""
         while True:
             try:
-                await self._check()
+                await self._check(self.partition)
             except KafkaFailure:
                 await asyncio.sleep(AGAIN_SECONDS)
             else:

@@ -129,6 +129,9 @@ def test_what_is_assigned_is_told_and_confirmed_by_a_check(world):
             began = virtual.VirtualClock().monotonic()
             await membership.check()
             assert membership.confirmed_at == began
+            await membership.check(1)
+            with pytest.raises(NotAMember):
+                await membership.check(0, 2)
         assert world.told == ["revoked", [0, 1], "revoked"]
 
     virtual.run(story())

@@ -45,7 +45,7 @@ class PlayedMembership:
         self.left = self.left or now()
         self._closing.set()
 
-    async def check(self):
+    async def check(self, *partitions):
         began, generation = now(), self.generation
         await asyncio.sleep(0.001)
         if self.mute:
@@ -53,7 +53,7 @@ class PlayedMembership:
             raise KafkaFailure(Reason.TIMEOUT, "no answer in time")
         if self.failure is not None:
             raise self.failure
-        if generation != self.generation or self._deciding:
+        if generation != self.generation or self._deciding or not self._partitions.issuperset(partitions):
             raise NO_MEMBER
         self.confirmed_at = began
 
@@ -65,7 +65,7 @@ class PlayedMembership:
 
     def assign(self, *partitions, member="me"):
         self.revoke()
-        self._deciding = False
+        self._deciding, self._partitions = False, set(partitions)
         self._changes.assigned(Member(id=member, generation=self.generation, partitions=frozenset(partitions)))
 
 

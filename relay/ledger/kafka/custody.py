@@ -71,8 +71,8 @@ class Custody:
         await self.image.close()
 
 
-class Hold:
-    """An owner's hold on the image. Calls are idempotent."""
+class Claim:
+    """An owner's claim to the image. Calls are idempotent."""
 
     def __init__(self, custody: Custody) -> None:
         self.image = custody.image

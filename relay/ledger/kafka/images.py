@@ -10,7 +10,7 @@ from pathlib import Path
 
 from relay.core.job import Job
 from relay.kafka.reachability import Log
-from relay.ledger.kafka.custody import Custody, Hold
+from relay.ledger.kafka.custody import Claim, Custody
 from relay.ledger.kafka.follow import Outages
 from relay.ledger.kafka.image import Image
 from relay.ledger.kafka.ledger import KafkaLedger
@@ -84,7 +84,7 @@ class Images:
         `still_ours`: see KafkaLedger.
         """
         custody = self._custodies[partition]
-        return KafkaLedger(custody.partition, hold=Hold(custody), still_ours=still_ours, publishing=self._publishing)
+        return KafkaLedger(custody.partition, hold=Claim(custody), still_ours=still_ours, publishing=self._publishing)
 
     def heard(self, partition: int, newest: int) -> None:
         """Of an image that has come to its end."""

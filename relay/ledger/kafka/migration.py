@@ -55,7 +55,7 @@ class MarkRules:
     """Where marks go, by how their names begin.
 
     `to_account`: the rest of the name is an account's. `to_number`: the rest is a partition's number; if it is none, it
-    goes everywhere. `left_out`: goes nowhere. Before `to_number` and `left_out`, the longer beginning counts.
+    goes everywhere. `left_out`: goes nowhere, whatever else it fits.
     """
 
     to_account: Sequence[str] = ()

@@ -153,14 +153,15 @@ class Poller:
         if moment <= now and self._agenda.at(post.account.name) <= now:
             return  # it is due already, and keeps its place among those who are
         self._agenda.set(post.account.name, moment)
+        held_up_seconds = post.held_up_seconds(now, moment)
+        if held_up_seconds:
+            self._around.metrics.rate_waited(post.account.name, held_up_seconds)
         if moment < self._sleeps_until:
             self._wake.set()
 
     def _visit(self, post: Post, requests: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
-        if post.next_at(now) > now:
-            self._count_wait(post, now, post.pacer.next_at(now))
-        elif not self._stopping:
+        if post.next_at(now) <= now and not self._stopping:
             self._send(post, now, requests)
         self._set(post)
 
@@ -192,12 +193,6 @@ class Poller:
             self._stand_still(post, refusal, self._around.clock.monotonic())
             await self._keep_wait(post, refusal)
         self._set(post)
-
-    def _count_wait(self, post: Post, now: float, until: float) -> None:
-        since = max(now, post.waited_until)
-        if since < until < math.inf:
-            self._around.metrics.rate_waited(post.account.name, until - since)
-            post.waited_until = until
 
     async def _ask(self, post: Post, poll: Poll, request: Request) -> None:
         clock, account = self._around.clock, post.account

@@ -13,6 +13,9 @@ from relay.core.watch import Watch
 from relay.errors import Reason
 from relay.shard.ports import Account
 
+BUDGET = frozenset({None, Reason.RATE_LIMITED})
+"""In what trouble an account is whose requests are held up by its budget: in none other."""
+
 
 class Post:
     """`trouble`: why the account stands still, None while it does not.
@@ -50,6 +53,15 @@ class Post:
         if allowed_at == math.inf or self.again:
             return allowed_at
         return self.roster.next_at(allowed_at, gap)
+
+    def held_up_seconds(self, now: float, until: float) -> float:
+        """How long the next request, which goes at `until`, waits for the budget alone. Each second is told once."""
+        if not now < until < math.inf or self.trouble not in BUDGET or self.pacer.next_at(now) < until:
+            return 0.0
+        wanted_at = now if self.again else self.roster.next_at(now, self.pacer.gap(now))
+        since = max(wanted_at, self.waited_until)
+        self.waited_until = max(until, self.waited_until)
+        return max(0.0, until - since)
 
     def oldest(self) -> Watch | None:
         """Of the jobs that wait, the one of which nothing was heard for longest."""

@@ -1,7 +1,11 @@
+import pytest
+
 from relay.core.bisection import Finding
 from relay.core.job import Job
 from relay.core.pacing import Rate
 from relay.core.watch import Watch
+from relay.core.zendesk import NO_RATE
+from relay.errors import Reason
 from relay.shard.ports import Account, Polling
 from relay.shard.post import Post
 
@@ -43,3 +47,25 @@ def test_the_oldest_is_the_one_of_which_nothing_was_heard_for_longest():
     post.roster.looked(poll.watches[1:], 50.0)
     post.again.append(poll)
     assert post.oldest() is watches[0]
+
+
+def test_time_that_a_request_waits_for_its_budget_is_told_once():
+    """At 60 a minute there is a second between two requests, and new jobs are worth one at once."""
+    post, _ = post_of(200)
+    post.take(5.0)
+    post.pacer.sent(5.0)
+    post.pacer.heard(NO_RATE, 5.25)
+    until = post.next_at(5.25)
+    assert until == pytest.approx(6.0, abs=0.01)
+    assert post.held_up_seconds(5.25, until) == until - 5.25
+    assert post.held_up_seconds(5.5, until) == 0.0
+
+
+def test_neither_a_request_that_nobody_wants_yet_nor_one_that_zendesk_denies_waits_for_the_budget():
+    post, _ = post_of(0)
+    assert post.held_up_seconds(5.0, post.next_at(5.0)) == 0.0
+    post, _ = post_of(200)
+    post.pacer.denied(5.0, 0.0)
+    post.trouble = Reason.UNAUTHORIZED
+    assert post.next_at(5.0) > 5.0
+    assert post.held_up_seconds(5.0, post.next_at(5.0)) == 0.0

@@ -15,6 +15,7 @@ OTHERS = "OTHERS"  # no account's name has capitals
 class AccountStanding:
     """One account. `limit`, `remaining`: as Zendesk last told, None before. `stale_seconds`: since the look at the job
     that has waited longest, 0 without jobs. `at_risk`: jobs near their expiry that were not seen lately.
+    `elsewhere`: another replica watches its jobs, and only `live_jobs` and the ceiling are known here.
     """
 
     name: str
@@ -25,10 +26,13 @@ class AccountStanding:
     trouble: Reason | None = None
     stale_seconds: float = 0.0
     at_risk: int = 0
+    elsewhere: bool = False
 
 
 class SinkState(StrEnum):
-    """How deliveries to a sink, or to an endpoint of callbacks, go. PAUSED and DISABLED hold until it is resumed."""
+    """How deliveries to a sink, or to an endpoint of callbacks, go, from well to badly. PAUSED and DISABLED hold until
+    it is resumed.
+    """
 
     ACTIVE = "active"
     THROTTLED = "throttled"  # its receiver asked for time
@@ -53,6 +57,21 @@ class SinkStanding:
     pending: int = 0
     dead: int = 0
     oldest_pending_since: float | None = None
+
+
+GRAVITY = tuple(SinkState)
+
+
+def together(standings: Sequence[SinkStanding]) -> SinkStanding:
+    """One sink in several places, at least one: what is owed added up, and the state of where it is worst off."""
+    worst = max(standings, key=lambda one: GRAVITY.index(one.state))
+    since = [one.oldest_pending_since for one in standings if one.oldest_pending_since is not None]
+    return replace(
+        worst,
+        pending=sum(one.pending for one in standings),
+        dead=sum(one.dead for one in standings),
+        oldest_pending_since=min(since, default=None),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,11 @@ class JobPage(Shown):
 
 
 class AccountDetails(Shown):
-    """An account that is configured, or one that is not (any more) and has live jobs."""
+    """An account that is configured, or one that is not (any more) and has live jobs.
+
+    With the Kafka ledger, the replica that watches an account's jobs knows it best: on any other, what is told by
+    Zendesk or decided there is null.
+    """
 
     name: str
     limit: int | None = Field(description="The account's requests per minute, as Zendesk last told.")
@@ -84,7 +88,7 @@ class AccountDetails(Shown):
     ceiling: float | None = Field(description="Relay's own most requests per minute; null: not configured.")
     live_jobs: int
     oldest_unseen_seconds: float | None = Field(description="Since the look at the job that has waited longest.")
-    paused: bool
+    paused: bool | None = Field(description="Null: another replica knows.")
     reason: Reason | None = Field(description="Why it is paused.")
 
 
@@ -120,10 +124,14 @@ def _account(standing: AccountStanding) -> dict[str, Any]:
         "remaining": standing.remaining,
         "ceiling": standing.ceiling_per_minute,
         "live_jobs": standing.live_jobs,
-        "oldest_unseen_seconds": round(standing.stale_seconds, 3) if standing.live_jobs else None,
-        "paused": standing.trouble is not None,
+        "oldest_unseen_seconds": _oldest_unseen(standing),
+        "paused": None if standing.elsewhere and standing.trouble is None else standing.trouble is not None,
         "reason": standing.trouble,
     }
+
+
+def _oldest_unseen(standing: AccountStanding) -> float | None:
+    return round(standing.stale_seconds, 3) if standing.live_jobs and not standing.elsewhere else None
 
 
 def time(seconds: float | None) -> str | None:

@@ -7,7 +7,7 @@ from relay.core.delivery import Attempt, Delivery, DeliveryKey, DeliveryState
 from relay.core.events import trial
 from relay.core.job import Job
 from relay.core.record import Backlog, DeliveryFilter
-from relay.core.standing import SinkStanding, SinkState
+from relay.core.standing import GRAVITY, SinkStanding, SinkState
 from relay.core.standstill import Standstill, encode, mark_of
 from relay.errors import UnknownSink
 from relay.shard.courier import Courier
@@ -17,8 +17,6 @@ from relay.shard.ports import CallbackSinks, Record, Subscriber, Surroundings
 from relay.shard.recovering import recover
 from relay.shard.settling import Retry
 from relay.shard.writer import Writer
-
-GRAVITY = tuple(SinkState)
 
 
 class Sinks:

@@ -1,4 +1,13 @@
-from relay.core.standing import OTHERS, STRANGERS_MAX, AccountStanding, Standing, bounded
+from relay.core.standing import (
+    OTHERS,
+    STRANGERS_MAX,
+    AccountStanding,
+    SinkStanding,
+    SinkState,
+    Standing,
+    bounded,
+    together,
+)
 from relay.errors import Reason
 
 
@@ -34,3 +43,18 @@ def test_those_that_are_not_configured_are_one_beyond_a_bound():
     assert told.jobs[OTHERS, "pending"] == told.jobs[OTHERS, "working"] == 300
     assert sum(told.jobs.values()) == 500 + 2 * (STRANGERS_MAX + 300)
     assert {name for name, _ in told.jobs} == {one.name for one in told.accounts}
+
+
+def sink(state=SinkState.ACTIVE, **fields):
+    return SinkStanding(name="orders", kind="webhook", state=state, **fields)
+
+
+def test_a_sink_in_several_places_stands_as_where_it_is_worst_off_and_is_owed_the_sum():
+    told = together(
+        [
+            sink(pending=1, dead=2, oldest_pending_since=50.0),
+            sink(SinkState.FAILING, since=7.0, error="timeout", pending=3, oldest_pending_since=40.0),
+            sink(SinkState.THROTTLED, since=1.0, dead=1),
+        ]
+    )
+    assert told == sink(SinkState.FAILING, since=7.0, error="timeout", pending=4, dead=3, oldest_pending_since=40.0)

@@ -116,3 +116,14 @@ def test_how_accounts_stand_is_shown_as_described_and_by_name(standings):
     assert [one.name for one in shown] == sorted(one.name for one in standings)
     assert all(one.paused == (one.reason is not None) for one in shown)
     assert all((one.oldest_unseen_seconds is None) == (one.live_jobs == 0) for one in shown)
+
+
+def test_of_an_account_that_another_replica_watches_only_what_is_known_is_told():
+    standings = [
+        AccountStanding(name="acme", live_jobs=3, ceiling_per_minute=60.0, elsewhere=True),
+        AccountStanding(name="gone", live_jobs=1, trouble=Reason.ACCOUNT_NOT_CONFIGURED, elsewhere=True),
+    ]
+    known, gone = AccountList.model_validate_json(accounts(standings)).accounts
+    assert (known.live_jobs, known.ceiling, known.limit, known.remaining) == (3, 60.0, None, None)
+    assert (known.oldest_unseen_seconds, known.paused, known.reason) == (None, None, None)
+    assert (gone.oldest_unseen_seconds, gone.paused, gone.reason) == (None, True, Reason.ACCOUNT_NOT_CONFIGURED)

@@ -49,8 +49,8 @@ class Reloading:
         began = time.monotonic()
         await asyncio.to_thread(self._sources.reload if called else self._sources.look)
         self._looked_seconds = time.monotonic() - began
-        refusal = await self._apply(called=called)
         unreadable = await self._renew_certificates()
+        refusal = await self._apply(called=called)  # last: when the log tells of it, the metric does, too
         self._tell((*self._sources.troubles.values(), *refusal, *unreadable))
 
     async def _called(self, hang_up: asyncio.Event) -> bool:

@@ -22,6 +22,7 @@ SELECT CAST(group_concat(d.value, char(30)) AS BLOB) FROM (
 ) AS page
 JOIN deliveries AS d ON d.tracked_at = page.tracked_at AND d.account = page.account AND d.job_id = page.id
 """
+LIVE_BY_ACCOUNT = "SELECT account, count(*) FROM jobs WHERE ended_at IS NULL GROUP BY account"
 FIND = """
 WITH wanted (key_hash, account, id) AS (VALUES :rows)
 SELECT CAST(group_concat(value, char(30)) AS BLOB)
@@ -55,6 +56,11 @@ def live(connection: sqlite3.Connection, after: Job | None, limit: int) -> Seque
         delivery = delivery_of(connection, row)
         owed.setdefault((delivery.tracked_at, delivery.account, delivery.job_id), []).append(delivery)
     return [(job, owed.get((job.tracked_at, job.account, job.id), ())) for job in jobs]
+
+
+def live_by_account(connection: sqlite3.Connection) -> Mapping[str, int]:
+    """How many jobs have not ended."""
+    return dict(connection.execute(LIVE_BY_ACCOUNT).fetchall())
 
 
 def _seq(connection: sqlite3.Connection, job: Job) -> int:

@@ -6,6 +6,7 @@ them at once is told to be new by both, and the ledger holds it once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from relay.core.callbacks import CallbacksFull
@@ -14,6 +15,7 @@ from relay.core.job import DELETED, Cursor, Job, JobKey, TrackRequest
 from relay.core.observe import delete
 from relay.core.record import JobView
 from relay.core.tracking import track_all
+from relay.errors import LedgerError
 from relay.replica.asking import Asking
 from relay.replica.pending import Pending
 from relay.replica.ports_answers import JobRows, Shards, Waiters
@@ -56,7 +58,11 @@ class Jobs:
 
     async def read(self, key: JobKey) -> JobView | None:
         """When it is looked at next is known to its owner only."""
-        job = (await self._newest([key])).get(key)
+        await self._look([key])
+        job = self._tentative([key]).get(key)
+        if job is not None:
+            return None if job.state == DELETED else JobView(job=job)
+        job = (await self._rows.find([key])).get(key)
         if job is None or job.state == DELETED:
             return None
         owner = self._shards().get(self._asking.partition_of(key.account))
@@ -78,11 +84,19 @@ class Jobs:
 
     async def _newest(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
         """The newest incarnations, as the images show them, or as this replica knows that they will be."""
-        if self._pending.due or self._tentative(keys):
-            # Before the images are asked for the jobs: what they show by then they do not hide again.
-            self._pending.shown(self._asking.reached(await self._rows.marks()))
+        await self._look(keys)
         tentative = self._tentative(keys)
-        return {**await self._rows.find(keys), **tentative}
+        others = [key for key in keys if key not in tentative]
+        return {**await self._rows.find(others), **tentative} if others else tentative
+
+    async def _look(self, keys: Collection[JobKey]) -> None:
+        """See which of those that wait to be shown are.
+
+        To be done before the images are asked for the jobs: what they show by then they do not hide again.
+        """
+        if self._pending.due or self._tentative(keys):
+            with suppress(LedgerError):  # an image that is read anew shows nothing
+                self._pending.shown(self._asking.reached(await self._rows.marks()))
 
     def _tentative(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
         found = ((key, self._pending.find(self._asking.partition_of(key.account), key)) for key in keys)

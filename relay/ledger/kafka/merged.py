@@ -13,6 +13,7 @@ from relay.core.delivery import Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey
 from relay.core.record import Backlog, DeliveryFilter
 from relay.errors import LedgerError
+from relay.ledger.jobs import live_by_account
 from relay.ledger.kafka.image import Image
 from relay.ledger.kafka.partitioning import partition_of
 
@@ -67,6 +68,11 @@ class Merged:
             for endpoint, backlog in each.items():
                 backlogs[endpoint] = _sum(backlogs.get(endpoint, Backlog()), backlog)
         return backlogs
+
+    async def live_jobs(self) -> Mapping[str, int]:
+        """How many jobs have not ended, by account."""
+        counts = await self._of_all(lambda image: image.rows.run(live_by_account))
+        return dict(chain.from_iterable(each.items() for each in counts))
 
     async def size_bytes(self) -> int:
         """What all images take on disk."""

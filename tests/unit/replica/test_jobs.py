@@ -8,7 +8,7 @@ import pytest
 from relay.core.callbacks import CALLBACKS_MAX, CallbacksFull
 from relay.core.job import LOST, Callback, Job, JobKey, TrackRequest
 from relay.core.observe import delete, track
-from relay.errors import Reason, Unavailable
+from relay.errors import LedgerError, Reason, Unavailable
 from relay.kafka.producer import Written
 from relay.ledger.kafka.partitioning import partition_of
 from relay.replica.asking import Asking
@@ -27,12 +27,15 @@ class Images:
         self.jobs = {}
         self.reached = dict.fromkeys(range(PARTITIONS), 0)
         self.looks = 0
+        self.anew = False
 
     def show(self, job, reached=None):
         self.jobs[job.key] = job
         self.reached[HOME] = self.reached[HOME] + 1 if reached is None else reached
 
     async def find(self, keys):
+        if self.anew:
+            raise LedgerError("an image is read anew")
         return {key: self.jobs[key] for key in keys if key in self.jobs}
 
     async def deliveries_of(self, job):
@@ -43,6 +46,8 @@ class Images:
 
     async def marks(self):
         self.looks += 1
+        if self.anew:
+            raise LedgerError("an image is read anew")
         return {number: {f"intake/jobs/{number}": b"%d" % offset} for number, offset in self.reached.items()}
 
 
@@ -136,6 +141,16 @@ class TestRead:
             assert (view.job.state, view.job.metadata, view.next_poll_at) == ("pending", b'{"n":1}', None)
         replica.images.show(tracked(state="working"), reached=2)
         assert (await replica.jobs.read(KEY)).job.state == "working"
+
+    async def test_what_was_acknowledged_here_is_known_while_an_image_is_read_anew(self, replica):
+        await replica.track("a")
+        replica.images.anew = True
+        assert (await replica.jobs.read(KEY)).job.state == "pending"
+        assert await replica.track("a") == [False]
+        with pytest.raises(LedgerError):
+            await replica.jobs.read(JobKey("acme", "b"))
+        with pytest.raises(LedgerError):
+            await replica.track("b")
 
     async def test_an_older_life_that_the_image_still_shows_is_not_what_was_acknowledged(self, replica):
         replica.images.show(tracked(state=LOST), reached=0)

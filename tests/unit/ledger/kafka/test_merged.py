@@ -124,6 +124,14 @@ async def test_what_is_owed_is_counted_over_all(merged, whole):
     assert await merged.backlog() == await whole.backlog()
 
 
+async def test_jobs_that_live_are_counted_by_account(merged, whole):
+    found = dict.fromkeys(ACCOUNTS, 0)
+    for job, _ in await whole.live(None, 1000):
+        found[job.account] += 1
+    assert await merged.live_jobs() == {account: count for account, count in found.items() if count}
+    assert any(found.values())
+
+
 async def test_marks_are_told_by_partition_and_sizes_together(merged, images):
     assert await merged.marks() == {number: {"m": b"%d" % number} for number in range(PARTITIONS)}
     assert await merged.size_bytes() == sum([await image.rows.size_bytes() for image in images])

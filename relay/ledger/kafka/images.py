@@ -49,9 +49,10 @@ class Images:
             Image.of(folder, each.topic, each.number, now=now, listener=_Ear(images=self, partition=each.number))
             for each in partitions
         ]
-        self._custodies = [
-            Custody(partition, image, outages) for partition, image in zip(partitions, images, strict=True)
-        ]
+        self._custodies = {
+            partition.number: Custody(partition, image, outages)
+            for partition, image in zip(partitions, images, strict=True)
+        }
         self.all: Sequence[Image] = images
 
     async def open(self) -> None:
@@ -66,7 +67,7 @@ class Images:
         """Returns when they are closed. Raises LedgerUnusable: a newer relay has written what this one cannot read."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                following = [tasks.create_task(custody.follow()) for custody in self._custodies]
+                following = [tasks.create_task(custody.follow()) for custody in self._custodies.values()]
                 await self._closed.wait()
                 for each in following:
                     each.cancel()
@@ -76,7 +77,7 @@ class Images:
     async def close(self) -> None:
         """Idempotent, bounded. The ledgers on them are to be closed before."""
         self._closed.set()
-        await asyncio.gather(*(custody.close() for custody in self._custodies))
+        await asyncio.gather(*(custody.close() for custody in self._custodies.values()))
 
     def ledger(self, partition: int, still_ours: Callable[[], Awaitable[object]]) -> KafkaLedger:
         """To own the partition by. From its `open` to its `close`, the partition is not followed.

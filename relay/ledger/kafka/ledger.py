@@ -97,9 +97,11 @@ class KafkaLedger:
     async def close(self) -> None:
         """Idempotent, bounded; safe before `open`. A commit that takes too long is left to its own: written or not."""
         self._lost = "it is closed"
-        await _finish(self._running)
+        await _wait(self._running)
+        for task in self._running:
+            task.cancel()
         self._give_up()
-        await _finish(self._ending)
+        await _wait(self._ending)  # those that take longer come to their end by themselves
         await self._hold.give_back()
 
     async def commit(self, batch: Batch) -> None:
@@ -226,9 +228,6 @@ class KafkaLedger:
             raise LedgerError(f"{self._name}: {failure}") from failure
 
 
-async def _finish(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Let them come to an end, for a bounded time."""
+async def _wait(tasks: Collection[asyncio.Task[Any]]) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
-    for task in tasks:
-        task.cancel()

@@ -17,6 +17,8 @@ from relay.intake.kafka import Surroundings as IntakeSurroundings
 from relay.ledger.copying import Copies
 from relay.ledger.sqlite import SqliteLedger
 from relay.shard import Shard
+from relay.shard.feed import Feed
+from relay.shard.feeds import Feeds
 from relay.shard.ports import Account, Polling, Surroundings
 
 
@@ -27,11 +29,13 @@ class Embedded:
         self._tools = tools
         self._ledger = ledger
         self._intake: KafkaIntake | None = None
+        feed = Feed(recorded=ledger, sources={})
         self._shard = Shard(
             record=ledger,
             accounts=[parts.account(section, tools.session) for section in tools.config.accounts],
             subscribers=tools.subscribers,
             callbacks=tools.callbacks,
+            feed=feed,
             settings=parts.settings(tools.config),
             surroundings=Surroundings(
                 clock=tools.clock,
@@ -42,7 +46,7 @@ class Embedded:
             ),
         )
         self.jobs = self.accounts = self._shard
-        self.events = self._shard.feed
+        self.events = Feeds([feed])
         self.sinks = self._shard.sinks
         self.backups = Copies(ledger)
 

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from relay.core.delivery import Attempt, Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey, TrackRequest
-from relay.core.record import DeliveryFilter, EventFilter, EventPage, JobView
+from relay.core.place import Place, PlacedPage
+from relay.core.record import DeliveryFilter, EventFilter, JobView
 from relay.core.standing import AccountStanding, SinkStanding
 
 
@@ -46,17 +47,17 @@ class Events(Protocol):
     def source(self, account: str) -> str:
         """The CloudEvents source of this account's events."""
 
-    async def newest(self) -> int:
-        """The position of the newest event."""
+    async def newest(self) -> Place:
+        """The place of a reader who has read everything."""
 
-    async def position_before(self, moment: float) -> int:
-        """The position after which all lies that was detected since then."""
+    async def place_before(self, moment: float) -> Place:
+        """The place after which all lies that was detected since then."""
 
-    async def page(self, wanted: EventFilter, after: int | None, limit: int) -> EventPage:
-        """At most `limit` events beyond that position (None: from the oldest kept). May raise CursorExpired."""
+    async def page(self, wanted: EventFilter, after: Place | None, limit: int) -> PlacedPage:
+        """At most `limit` events beyond that place (None: from the oldest kept). May raise CursorExpired."""
 
-    async def wait(self, after: int) -> None:
-        """Return when an event beyond that position has been recorded."""
+    async def wait(self, after: Place) -> None:
+        """Return when an event beyond that place, which a page has reached, has been recorded."""
 
 
 class Sinks(Protocol):

@@ -2,6 +2,7 @@
 
 from aiohttp import hdrs, web
 
+from relay.core.place import Place
 from relay.core.record import EventFilter
 from relay.intake import Events, event_views, queries, sse
 from relay.intake.access import Access
@@ -9,7 +10,7 @@ from relay.intake.calls import JSON_NOW
 from relay.intake.gate import Gate
 from relay.intake.keys import Scope
 from relay.intake.negotiation import wants_stream
-from relay.intake.opaque import read_position
+from relay.intake.opaque import read_place
 from relay.intake.problems import Code, Fault, invalid
 from relay.intake.rendering import Rendered
 from relay.intake.streaming import DRAINING, PAGE, Reading
@@ -36,17 +37,18 @@ class EventCalls:
         query, wanted = right.query, right.wanted()
         after = await self._since(query.since) if query.cursor is None else query.cursor
         shown: list[bytes] = []
-        more, size = True, 0
-        while more and len(shown) < query.limit and size < PAGE_BYTES_MAX:
+        size, full = 0, False
+        while not full:
             page = await self._events.page(wanted, after, min(READ_AT_ONCE, query.limit - len(shown)))
-            rendered = [self._rendered.body(job, event) for job, event in page.events]
+            rendered = [self._rendered.body(placed.job, placed.event) for placed in page.events]
             shown += rendered
             size += sum(map(len, rendered))
-            after, more = page.reached, page.more
-        return web.Response(body=event_views.page(shown, after or 0, more=more), headers=JSON_NOW)
+            full = not page.more or len(shown) >= query.limit or size >= PAGE_BYTES_MAX
+            after = page.reached
+        return web.Response(body=event_views.page(shown, page.reached, more=page.more), headers=JSON_NOW)
 
-    async def _since(self, moment: float | None) -> int | None:
-        return None if moment is None else await self._events.position_before(moment)
+    async def _since(self, moment: float | None) -> Place | None:
+        return None if moment is None else await self._events.place_before(moment)
 
     async def _stream(self, request: web.Request, right: "Right") -> web.StreamResponse:
         stream = sse.Stream(request, self._gate)
@@ -64,11 +66,11 @@ class EventCalls:
             )
             return await stream.end(await reading.run(stream, after))
 
-    async def _begin(self, request: web.Request, right: "Right") -> int:
-        """After which position to begin: where the reader was, or at the time it names, or now."""
+    async def _begin(self, request: web.Request, right: "Right") -> Place:
+        """After which place to begin: where the reader was, or at the time it names, or now."""
         last = request.headers.get("Last-Event-ID")  # newer than the query, which a browser repeats as it was
         if last:
-            return _position(last)
+            return _place(last)
         if right.query.cursor is not None:
             return right.query.cursor
         since = await self._since(right.query.since)
@@ -106,9 +108,9 @@ class Right:
         )
 
 
-def _position(last_event_id: str) -> int:
+def _place(last_event_id: str) -> Place:
     try:
-        return read_position(last_event_id)
+        return read_place(last_event_id)
     except ValueError:
         detail = "Last-Event-ID: not an id that this stream gave"
         raise invalid([Fault(index=None, pointer=None, code=Code.INVALID_FIELD, detail=detail)]) from None

@@ -7,8 +7,9 @@ import orjson
 from pydantic import Field
 
 from relay.core.job import EventType, Outcome
+from relay.core.place import Place
 from relay.errors import Reason
-from relay.intake.opaque import write_position
+from relay.intake.opaque import write_place
 from relay.intake.views import ItemCounts, Shown, Timestamp
 
 
@@ -47,14 +48,14 @@ class CloudEvent(Shown):
 
 
 class EventList(Shown):
-    """Events in the order in which they were recorded."""
+    """Events; those of one job, and all of one account, in the order in which they were recorded."""
 
     events: list[CloudEvent]
     cursor: str = Field(description="For the next page, now or later: what is recorded from here on.")
     more: bool = Field(description="Whether the next page is there already.")
 
 
-def page(events: Sequence[bytes], reached: int, *, more: bool) -> bytes:
-    """An `EventList`. `events`: rendered. `reached`: up to which position all is told."""
+def page(events: Sequence[bytes], reached: Place, *, more: bool) -> bytes:
+    """An `EventList`. `events`: rendered. `reached`: up to which place all is told."""
     fragments = [orjson.Fragment(event) for event in events]
-    return orjson.dumps({"events": fragments, "cursor": write_position(reached), "more": more})
+    return orjson.dumps({"events": fragments, "cursor": write_place(reached), "more": more})

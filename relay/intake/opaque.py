@@ -1,6 +1,6 @@
 """Cursors and ids that mean something to relay only: base64url without padding, of a JSON list.
 
-Opaque, so that what is in them may change: with another ledger, a place among the events is more than one number.
+Opaque, so that what is in them may change: a place among the events is one number for each partition of the ledger.
 Whatever reads one raises ValueError: it is none that relay wrote.
 """
 
@@ -11,6 +11,7 @@ import orjson
 
 from relay.core.delivery import DeliveryKey
 from relay.core.job import Cursor
+from relay.core.place import Place
 
 DELIVERY = "dlv_"
 
@@ -35,16 +36,20 @@ def read_jobs_cursor(text: str) -> Cursor:
     raise ValueError("not the fields of a cursor of jobs")
 
 
-def write_position(position: int) -> str:
-    """The cursor of a reader of events who has read all up to this position."""
-    return write(position)
+def write_place(place: Place) -> str:
+    """The cursor of a reader of events who has read all up to this place."""
+    return write(*place)
 
 
-def read_position(text: str) -> int:
+def read_place(text: str) -> Place:
     match read(text):
-        case [int() as position] if 0 <= position < 1 << 63 and position is not True:
-            return position
-    raise ValueError("not the field of a cursor of events")
+        case [_, *_] as positions if all(map(_is_position, positions)):
+            return tuple(positions)
+    raise ValueError("not the fields of a cursor of events")
+
+
+def _is_position(field: object) -> bool:
+    return isinstance(field, int) and not isinstance(field, bool) and 0 <= field < 1 << 63
 
 
 def write_deliveries_cursor(key: DeliveryKey) -> str:

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from relay.core.delivery import DeliveryKey
 from relay.core.events import short_name, types_named
 from relay.core.job import Cursor, EventType
+from relay.core.place import Place
 from relay.intake.moments import moment
-from relay.intake.opaque import read_deliveries_cursor, read_jobs_cursor, read_position
+from relay.intake.opaque import read_deliveries_cursor, read_jobs_cursor, read_place
 from relay.intake.problems import Code, Fault, invalid
 from relay.intake.validation import faults
 
@@ -55,7 +56,7 @@ Types = Annotated[
     WithJsonSchema({"type": "string", "examples": ["terminal", "zendesk.job.failed,zendesk.job.killed"]}),
 ]
 JobsCursor = Annotated[Cursor, parsed(read_jobs_cursor, NOT_A_CURSOR), TEXT]
-EventsCursor = Annotated[int, parsed(read_position, NOT_A_CURSOR), TEXT]
+EventsCursor = Annotated[Place, parsed(read_place, NOT_A_CURSOR), TEXT]
 DeliveriesCursor = Annotated[DeliveryKey, parsed(read_deliveries_cursor, NOT_A_CURSOR), TEXT]
 
 

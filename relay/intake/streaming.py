@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
-from relay.core.record import EventFilter, EventPage
+from relay.core.place import Place, PlacedPage
+from relay.core.record import EventFilter
 from relay.errors import CursorExpired, LedgerError
 from relay.intake import Events, sse
 from relay.intake.gate import Gate
-from relay.intake.opaque import write_position
+from relay.intake.opaque import write_place
 from relay.intake.problems import Problem
 from relay.intake.rendering import Rendered
 
@@ -28,20 +30,20 @@ class Reading:
     """
 
     def __init__(
-        self, *, events: Events, rendered: Rendered, gate: Gate, wanted: Callable[[], EventFilter], page: EventPage
+        self, *, events: Events, rendered: Rendered, gate: Gate, wanted: Callable[[], EventFilter], page: PlacedPage
     ) -> None:
         self._events = events
         self._rendered = rendered
         self._gate = gate
         self._wanted = wanted
         self._page = page
-        self._told = 0  # the position of which the reader knows
+        self._told: Place = ()  # of which the reader knows
         self._speak_at = 0.0  # event loop's time
 
-    async def run(self, stream: sse.Stream, after: int) -> str:
+    async def run(self, stream: sse.Stream, after: Place) -> str:
         """Send what there is and what comes, until it has to end; why it ends."""
         try:
-            await self._send(stream, sse.opening(write_position(after)), after)
+            await self._send(stream, sse.opening(write_place(after)), after)
             while not self._gate.draining:
                 await self._send_page(stream)
                 if not self._page.more:
@@ -57,21 +59,21 @@ class Reading:
         return DRAINING
 
     async def _send_page(self, stream: sse.Stream) -> None:
-        for data, position in self._written():
-            await self._send(stream, data, position)
+        for data, place in self._written():
+            await self._send(stream, data, place)
 
-    def _written(self) -> Iterator[tuple[bytes, int]]:
-        """The page in pieces, each with the position of its last event."""
+    def _written(self) -> Iterator[tuple[bytes, Place]]:
+        """The page in pieces, each with the place after its last event."""
         piece = bytearray()
-        for job, event in self._page.events:
-            piece += self._rendered.live(job, event)
-            if len(piece) >= WRITE_BYTES or event is self._page.events[-1][1]:
-                yield bytes(piece), event.position
+        for placed in self._page.events:
+            piece += self._rendered.live(placed)
+            if len(piece) >= WRITE_BYTES or placed is self._page.events[-1]:
+                yield bytes(piece), placed.place
                 piece.clear()
 
-    async def _send(self, stream: sse.Stream, data: bytes, position: int) -> None:
+    async def _send(self, stream: sse.Stream, data: bytes, place: Place) -> None:
         await stream.send(data)
-        self._told = position
+        self._told = place
         self._speak_at = asyncio.get_running_loop().time() + self._gate.bounds.stream_quiet_seconds
 
     async def _rest(self) -> None:
@@ -83,7 +85,7 @@ class Reading:
         """A sign of life, if it is time for one; who hears of little is told of the place that is reached."""
         reached = self._page.reached
         if asyncio.get_running_loop().time() >= self._speak_at:
-            moved = write_position(reached) if reached > self._told else None
+            moved = write_place(reached) if reached != self._told else None
             await self._send(stream, sse.comment("still here", moved), reached)
 
     async def _turn(self) -> None:
@@ -91,6 +93,5 @@ class Reading:
         try:
             self._page = await self._events.page(self._wanted(), self._page.reached, PAGE)
         except LedgerError:
-            nothing = EventPage(events=(), reached=self._page.reached, more=False)
-            self._page = nothing
+            self._page = replace(self._page, events=(), more=False)
             await self._gate.rest(partial(asyncio.sleep, LEDGER_PAUSE_SECONDS), LEDGER_PAUSE_SECONDS)

@@ -34,15 +34,19 @@ NO_MARKS: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Shard:
-    """Everything that happens to jobs. Build it, `load` it, then `run` it until it is cancelled; `drain` before."""
+    """Everything that happens to jobs. Build it, `load` it, then `run` it until it is cancelled; `drain` before.
 
-    def __init__(
+    `feed`: told of all events that are recorded; it may have been, and may be again, another's who owns the same jobs.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is watched and recorded, and who is told
         self,
         *,
         record: Record,
         accounts: Sequence[Account],
         subscribers: Sequence[Subscriber],
         callbacks: CallbackSinks | None = None,
+        feed: Feed,
         settings: Settings,
         surroundings: Surroundings,
     ) -> None:
@@ -78,13 +82,12 @@ class Shard:
             writer=self._writer,
             surroundings=surroundings,
         )
-        # Shared with the couriers. An account that is removed stays: what its events owe must not change.
-        self._sources = {account.name: account.source for account in accounts}
-        self.feed = Feed(recorded=record, sources=self._sources)
+        self._feed = feed
+        self._feed.sources.update({account.name: account.source for account in accounts})
         self._couriers = Couriers(
             subscribers=subscribers,
             callbacks=callbacks,
-            source=self.feed.source,
+            source=feed.source,
             outbox=record,
             writer=self._writer,
             surroundings=surroundings,
@@ -107,7 +110,7 @@ class Shard:
         self.live.load(rows)
         newest = (await self._record.positions()).newest
         self._writer.resume(newest)
-        self.feed.resume(newest)
+        self._feed.resume(newest)
         marks = await self._record.marks()
         self.poller.resume(marks)
         self._couriers.load(marks, await self._record.backlog())
@@ -132,7 +135,7 @@ class Shard:
             self._put(account, marks)
 
     def _put(self, account: Account, marks: Mapping[str, bytes]) -> None:
-        self._sources[account.name] = account.source
+        self._feed.sources[account.name] = account.source
         if self.poller.put(account, marks):
             self.poller.add(self.live.of(account.name))
 
@@ -236,7 +239,7 @@ class Shard:
 
     def _published(self, jobs: Sequence[Job], deliveries: Sequence[Delivery]) -> None:
         """The commit is durable: let memory, counters and everybody who waits know."""
-        self.feed.publish(jobs)
+        self._feed.publish(jobs)
         self.poller.add([self.live.add(job) for job in jobs if not self._publish_change(job) and not job.terminal])
         for row in deliveries:
             watch = self.live.get(row.job_key)

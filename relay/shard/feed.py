@@ -1,13 +1,11 @@
-"""The recorded events in their order, for those who read instead of receiving.
+"""The recorded events of one partition in their order, for those who read instead of receiving.
 
 The newest are held in memory, bounded, so that any number of readers who keep up cost the ledger nothing; older ones
 are read from it.
 """
 
-import asyncio
-import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -17,9 +15,8 @@ from relay.core.record import EventFilter, EventPage, Positions
 from relay.errors import CursorExpired
 from relay.shard.claims import incarnation_of
 
-RECENT_MAX = 2_000
+RECENT_MAX = 2_000  # of all feeds of a process together
 RECENT_BYTES_MAX = 4 << 20
-WAKE_SECONDS_EACH = 0.0004  # some five times what it costs to wake one reader
 
 
 class Recorded(Protocol):
@@ -45,53 +42,73 @@ POSITION = attrgetter("position")
 
 
 class Feed:
-    """`sources`: by account, the CloudEvents source of its events; may change."""
+    """It is told what is recorded by whoever owns the partition, or follows it; it outlives them.
 
-    def __init__(self, *, recorded: Recorded, sources: Mapping[str, str]) -> None:
+    `newest`: the position of the newest event; None: not known before `resume`.
+    `sources`: by account, the CloudEvents source of its events. Whoever gets to know an account adds it there, and it
+    stays: what its events owe must not change.
+    """
+
+    def __init__(self, *, recorded: Recorded, sources: MutableMapping[str, str]) -> None:
+        self.sources = sources
         self._recorded = recorded
-        self._sources = sources
         self._recent: list[Recent] = []
         self._size = 0
-        self._newest: int | None = None  # None: not known before `resume`
+        self.newest: int | None = None
         self._complete_after = 0  # what was recorded beyond this position is in memory
-        self._grown = asyncio.Event()
-        self._waiting = 0
-        self._waking: asyncio.TimerHandle | None = None
-        self._woken_at = -math.inf  # event loop's time
+        self._passed = 0  # the newest position that was published before `resume`
+        self._feeds = 1
+        self._changed: Callable[[], None] = _nobody
+
+    def join(self, feeds: int, changed: Callable[[], None]) -> None:
+        """Be one of so many, which share the room in memory. `changed`: called when readers are told something else."""
+        self._feeds, self._changed = feeds, changed
 
     def resume(self, position: int) -> None:
-        """The position of the newest event that is recorded; to be told before any is published."""
-        self._newest = self._complete_after = position
+        """All up to the position of the newest event that is recorded can be read from the ledger from now on.
+
+        To be told before any is published that may be told from memory, and whenever some may have been missed.
+        """
+        self.newest = self._complete_after = max(position, self.newest or self._passed)
+        self._recent.clear()
+        self._size = 0
+        self._changed()
 
     def publish(self, jobs: Sequence[Job]) -> None:
         """These rows have been committed: take up the events that are new, forget those of deleted jobs."""
-        newest = self._newest or 0
+        if self.newest is None:
+            self._passed = max((self._passed, *(event.position for job in jobs for event in job.events)))
+            return
         fresh = [
             Recent(event.position, job, event, _size(job, event))
             for job in jobs
             for event in job.events
-            if event.position > newest
+            if event.position > self.newest
         ]
         if fresh:
             fresh.sort(key=POSITION)
             self._recent += fresh
             self._size += sum(recent.size for recent in fresh)
-            self._newest = fresh[-1].position
+            self.newest = fresh[-1].position
         deleted = {incarnation_of(job) for job in jobs if job.state == DELETED}
         if deleted:
             self._recent = [recent for recent in self._recent if incarnation_of(recent.job) not in deleted]
             self._size = sum(recent.size for recent in self._recent)
-        if fresh:
+        if fresh or deleted:
             self._trim()
-            self._wake()
+            self._changed()
 
     def source(self, account: str) -> str:
         """The CloudEvents source of this account's events."""
-        return self._sources.get(account) or source_of_stranger(account)
+        return self.sources.get(account) or source_of_stranger(account)
 
-    async def newest(self) -> int:
+    async def reached(self) -> int:
         """The position of the newest event, 0 before the first. Raises LedgerError."""
-        return (await self._recorded.positions()).newest if self._newest is None else self._newest
+        return (await self._recorded.positions()).newest if self.newest is None else self.newest
+
+    async def oldest(self) -> int:
+        """The position up to which events may be forgotten. Raises LedgerError."""
+        return (await self._recorded.positions()).forgotten
 
     async def position_before(self, moment: float) -> int:
         """The position after which all lies that was detected since then. Raises LedgerError."""
@@ -105,22 +122,13 @@ class Feed:
         """
         if after is None:
             return await self._recorded.events(wanted, 0, limit)
-        if self._newest is not None and self._complete_after <= after <= self._newest:
-            return self._recent_page(wanted, after, limit, self._newest)
+        if self.newest is not None and self._complete_after <= after <= self.newest:
+            return self._recent_page(wanted, after, limit, self.newest)
         page = await self._recorded.events(wanted, after, limit)
         positions = await self._recorded.positions()
         if not positions.forgotten <= after <= positions.newest:
             raise CursorExpired(f"position {after} is not among {positions.forgotten} to {positions.newest}")
         return page
-
-    async def wait(self, after: int) -> None:
-        """Return when an event beyond that position has been recorded."""
-        self._waiting += 1
-        try:
-            while self._newest is None or self._newest <= after:
-                await self._grown.wait()
-        finally:
-            self._waiting -= 1
 
     def _recent_page(self, wanted: EventFilter, after: int, limit: int, newest: int) -> EventPage:
         found: list[tuple[Job, Event]] = []
@@ -133,25 +141,16 @@ class Feed:
 
     def _trim(self) -> None:
         excess = 0
-        while len(self._recent) - excess > RECENT_MAX or self._size > RECENT_BYTES_MAX:
+        while self._feeds * (len(self._recent) - excess) > RECENT_MAX or self._feeds * self._size > RECENT_BYTES_MAX:
             self._size -= self._recent[excess].size
             excess += 1
         if excess:
             self._complete_after = self._recent[excess - 1].position
             del self._recent[:excess]
 
-    def _wake(self) -> None:
-        """At once, unless it was just done: however fast events come, most of the time is left to others."""
-        if self._waiting and self._waking is None:
-            loop = asyncio.get_running_loop()
-            due_at = self._woken_at + self._waiting * WAKE_SECONDS_EACH
-            self._waking = loop.call_at(max(due_at, loop.time()), self._wake_all)
 
-    def _wake_all(self) -> None:
-        self._waking = None
-        self._woken_at = asyncio.get_running_loop().time()
-        self._grown.set()
-        self._grown = asyncio.Event()
+def _nobody() -> None:
+    """Reads it."""
 
 
 def _size(job: Job, event: Event) -> int:

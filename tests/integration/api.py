@@ -33,6 +33,7 @@ from relay.intake.problems import Code
 from relay.intake.sink_calls import SinkCalls
 from relay.ledger.memory import MemoryLedger
 from relay.shard.feed import Feed
+from relay.shard.feeds import Feeds
 
 ACCOUNTS = (
     Account(name="acme", base_url="https://acme.zendesk.com"),
@@ -149,6 +150,7 @@ class Story:
             recorded=self.ledger, sources={account.name: source_of(account.base_url) for account in accounts}
         )
         self.feed.resume(0)
+        self.events = Feeds([self.feed])
         self.jobs = {}
         self._positions = count(1)
 
@@ -239,7 +241,7 @@ class Intake:
             jobs=JobCalls(
                 jobs=self.jobs, access=self.access, gate=self.gate, observer=self.station, monotonic=count().__next__
             ),
-            events=EventCalls(events=self.story.feed, access=self.access, gate=self.gate),
+            events=EventCalls(events=self.story.events, access=self.access, gate=self.gate),
             accounts=AccountCalls(accounts=self.station, access=self.access),
             sinks=SinkCalls(sinks=self.sinks, access=self.access, gate=self.gate),
             deliveries=DeliveryCalls(sinks=self.sinks, access=self.access, gate=self.gate),

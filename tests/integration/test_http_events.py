@@ -123,7 +123,7 @@ async def test_a_cursor_after_which_events_are_forgotten_is_expired(intake, head
     await intake.story.ledger.forget(Retention(finished_before=NOW - 1, dead_before=NOW - 1), 10)
     await intake.story.resume()
     assert await refused(intake, f"cursor={old}", **headers) == (410, "cursor_expired")
-    assert await refused(intake, f"cursor={opaque.write_position(99)}", **headers) == (410, "cursor_expired")
+    assert await refused(intake, f"cursor={opaque.write_place((99,))}", **headers) == (410, "cursor_expired")
     assert ids(await page(intake)) == ids(await page(intake, "since=1970-01-01T00:00:00Z")) == ["c"]
 
 
@@ -155,7 +155,7 @@ async def test_a_ledger_that_does_not_answer_is_unavailable(intake):
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("", 200), ("limit=1", 200), ("limit=0", 422), (f"cursor={opaque.write_position(99)}", 410)],
+    [("", 200), ("limit=1", 200), ("limit=0", 422), (f"cursor={opaque.write_place((99,))}", 410)],
 )
 async def test_what_is_answered_is_what_is_described(intake, query, status):
     for word in ("working", "completed"):
@@ -207,8 +207,8 @@ async def test_the_last_id_is_newer_than_the_cursor_of_the_url(intake):
     """A browser comes back to the url that it was given, with the id that it has heard last."""
     for job_id in "ab":
         await intake.story.see(job_id)
-    first = opaque.write_position(1)
-    async with listen(intake, headers={"Last-Event-ID": first}, cursor=opaque.write_position(0)) as listener:
+    first = opaque.write_place((1,))
+    async with listen(intake, headers={"Last-Event-ID": first}, cursor=opaque.write_place((0,))) as listener:
         assert [told.job_id for told in await listener.take(1)] == ["b"]
 
 

@@ -12,7 +12,7 @@ from integration import peers
 from integration.listening import Told, listening
 from integration.processes import Relay, serving, until, write_config
 
-from relay.intake.opaque import read_position
+from relay.intake.opaque import read_place
 
 FATES = ("succeeded", "partially_failed", "failed", "killed")
 KILLS = 6
@@ -109,7 +109,7 @@ async def kept(session, url, **query):
 
 
 def assert_heard_once_and_in_order(heard):
-    positions = [read_position(told.id) for told in heard]
+    positions = [read_place(told.id) for told in heard]
     assert all(before < after for before, after in pairwise(positions))
     events = [told.event for told in heard]
     assert len({event["id"] for event in events}) == len(events)

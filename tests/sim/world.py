@@ -28,6 +28,7 @@ from relay.core.zendesk import NoResponse, Request, Response
 from relay.errors import LedgerError, Reason
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
+from relay.shard.feed import Feed
 from relay.shard.ports import Account, CallbackSinks, Polling, Settings, Subscriber, Surroundings
 from relay.simulator import SCENARIOS, Simulator
 from relay.simulator.answer import Hangup
@@ -232,6 +233,7 @@ class World:
                 for subscription in self.subscriptions
             ],
             callbacks=self.callbacks,
+            feed=Feed(recorded=self.ledger, sources={}),
             settings=Settings(rules=Rules(), polling=self.polling),
             surroundings=Surroundings(
                 clock=self.clock, random=self.random, metrics=_Silent(), log=self.log, beat=lambda _: None

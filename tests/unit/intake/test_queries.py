@@ -5,7 +5,7 @@ import pytest
 from relay.core.delivery import DeliveryKey
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import Cursor, EventType
-from relay.intake.opaque import write_deliveries_cursor, write_jobs_cursor, write_position
+from relay.intake.opaque import write_deliveries_cursor, write_jobs_cursor, write_place
 from relay.intake.problems import Code, Problem
 from relay.intake.queries import DeliveryQuery, EventQuery, ListQuery, ReadQuery, read
 
@@ -73,10 +73,10 @@ def test_events_with_all_parameters():
         ("job", "V3-1"),
         ("type", "started, zendesk.job.lost"),
         ("since", "2023-11-14T22:13:20Z"),
-        ("cursor", write_position(7)),
+        ("cursor", write_place((7,))),
     ]
     query = read(EventQuery, pairs)
-    assert (query.account, query.job, query.since, query.cursor) == ("acme", "V3-1", 1_700_000_000.0, 7)
+    assert (query.account, query.job, query.since, query.cursor) == ("acme", "V3-1", 1_700_000_000.0, (7,))
     assert query.type == {EventType.STARTED, EventType.LOST}
 
 
@@ -97,7 +97,7 @@ def test_a_time_that_is_none_is_told_how_to_write_one(text):
 
 def test_a_cursor_of_another_list_is_refused():
     assert "cursor" in refused(EventQuery, ("cursor", write_jobs_cursor(CURSOR)))
-    assert "cursor" in refused(ListQuery, ("cursor", write_position(7)))
+    assert "cursor" in refused(ListQuery, ("cursor", write_place((7,))))
 
 
 def test_deliveries_are_the_dead_ones_unless_the_pending_are_asked_for():

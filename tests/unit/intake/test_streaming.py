@@ -6,11 +6,12 @@ import pytest
 
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, observe, record, track
+from relay.core.place import merged
 from relay.core.record import EventFilter, EventPage
 from relay.errors import CursorExpired, LedgerError
 from relay.intake import sse, streaming
 from relay.intake.gate import Bounds, Gate
-from relay.intake.opaque import read_position, write_position
+from relay.intake.opaque import read_place, write_place
 from relay.intake.problems import Code, Problem
 from relay.intake.rendering import Rendered
 from relay.intake.streaming import DRAINING, EXPIRED, STALLED, Reading
@@ -41,12 +42,12 @@ class ListedEvents:
     async def page(self, wanted, after, limit):
         if self.fails_with:
             raise self.fails_with.pop()
-        found = [(job, event) for job in self.jobs for event in job.events if event.position > after]
-        reached = found[limit - 1][1].position if len(found) >= limit else max(after, self._newest())
-        return EventPage(events=found[:limit], reached=reached, more=len(found) > limit)
+        found = [(job, event) for job in self.jobs for event in job.events if event.position > after[0]]
+        reached = found[limit - 1][1].position if len(found) >= limit else max(*after, self._newest())
+        return merged(after, {0: EventPage(events=found[:limit], reached=reached, more=len(found) > limit)}, more=False)
 
     async def wait(self, after):
-        while self._newest() <= after:
+        while self._newest() <= after[0]:
             await self._grown.wait()
 
     def _newest(self):
@@ -93,7 +94,7 @@ class Scene:
     def wanted(self):
         return self.right()
 
-    async def begin(self, after=0):
+    async def begin(self, after):
         page = await self.events.page(EventFilter(), after, streaming.PAGE)
         reading = Reading(
             events=self.events,
@@ -109,7 +110,7 @@ class Scene:
 async def scene(after=0, jobs=(), **bounds):
     made = Scene(Bounds(**bounds))
     made.events.happen(*jobs)
-    await made.begin(after)
+    await made.begin((after,))
     yield made
     made.gate.drain()
     await made.running
@@ -121,8 +122,8 @@ async def test_first_what_there_is_then_what_comes():
         at.events.happen(seen(3))
         await at.paper.until(lambda paper: len(paper.ids) == 3)
     assert at.paper.ids == ["V3-1", "V3-2", "V3-3"]
-    assert at.paper.blocks[0] == sse.opening(write_position(0))[:-2]
-    assert at.paper.blocks[1].startswith(b"id: %b\nevent: zendesk.job.completed\ndata: {" % write_position(1).encode())
+    assert at.paper.blocks[0] == sse.opening(write_place((0,)))[:-2]
+    assert at.paper.blocks[1].startswith(b"id: %b\nevent: zendesk.job.completed\ndata: {" % write_place((1,)).encode())
 
 
 async def test_a_reader_who_comes_back_goes_on_after_its_place():
@@ -154,7 +155,7 @@ async def test_a_reader_who_hears_of_little_is_told_how_far_it_is():
         at.events.happen(filtered=500)
         await at.paper.until(lambda paper: paper.blocks[-1].startswith(b": still here\nid: "))
     told = [block for block in at.paper.blocks if block.startswith(b": still here\nid: ")]
-    assert [read_position(block.rpartition(b" ")[2].decode()) for block in told] == [501]
+    assert [read_place(block.rpartition(b" ")[2].decode()) for block in told] == [(501,)]
 
 
 async def test_an_outage_of_the_ledger_is_sat_out(monkeypatch):

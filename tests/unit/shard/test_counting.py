@@ -9,6 +9,7 @@ from relay.core.job import JobKey, TrackRequest
 from relay.core.observe import Rules
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
+from relay.shard.feed import Feed
 from relay.shard.intents import Observe
 from relay.shard.ports import Polling, Settings, Surroundings
 
@@ -50,6 +51,7 @@ async def shard(metrics):
         record=ledger,
         accounts=[],
         subscribers=[],
+        feed=Feed(recorded=ledger, sources={}),
         settings=Settings(rules=Rules(), polling=Polling()),
         surroundings=Surroundings(
             clock=RealClock(), random=Random(1), metrics=metrics, log=Silent(), beat=lambda _: None

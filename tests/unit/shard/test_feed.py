@@ -1,11 +1,9 @@
-import asyncio
 from dataclasses import replace
-from itertools import count, cycle, pairwise
+from itertools import count, cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sim import virtual
 
 from relay.core.job import EventType, Job, TrackRequest
 from relay.core.observe import Rules, delete, observe, record, track
@@ -112,7 +110,7 @@ async def test_what_was_recorded_before_this_process_is_read_from_the_ledger(lif
 async def test_before_the_ledger_is_loaded_it_is_asked(life):
     await life.see(life.job())
     life.feed = life.begin()
-    assert await life.feed.newest() == 1
+    assert await life.feed.reached() == 1
     assert await life.positions() == [1]
 
 
@@ -140,7 +138,7 @@ async def test_events_of_a_deleted_job_are_not_told_any_more(life):
 async def test_a_job_that_is_deleted_in_the_commit_of_its_event_is_not_told_of(life):
     job = record(observe(life.job(), {"id": "V3-0", "status": "working"}, NOW, Rules()), 1)
     life.feed.publish([delete(job)])
-    assert await life.feed.newest() == 1
+    assert await life.feed.reached() == 1
     assert await life.positions() == []
 
 
@@ -191,56 +189,71 @@ async def test_the_position_before_a_moment_is_the_ledgers(life):
     assert await life.positions(after=await life.feed.position_before(NOW + 10)) == [2]
 
 
-async def test_who_waits_is_woken_when_something_newer_is_published_and_not_before(life):
-    await life.see(life.job())
-    waiting = [asyncio.create_task(life.feed.wait(after)) for after in (0, 1, 2)]
-    await asyncio.sleep(0)
-    assert [task.done() for task in waiting] == [True, False, False]
+async def test_readers_are_told_when_something_new_is_recorded_and_of_nothing_else(life):
+    grown = []
+    life.feed.join(1, lambda: grown.append(life.feed.newest))
     life.feed.publish([life.job()])
+    (job,) = await life.see(life.job(), status="working")
+    life.feed.publish([replace(job, metadata=b'{"a":1}')])
+    assert grown == [1]
+
+
+async def test_nothing_is_known_before_it_is_resumed_and_readers_are_told_that_it_is(life):
+    grown = []
     await life.see(life.job())
-    await waiting[1]
-    assert not waiting[2].done()
+    life.feed = life.begin()
+    life.feed.join(1, lambda: grown.append(life.feed.newest))
+    assert life.feed.newest is None
+    life.feed.resume(1)
+    assert grown == [1]
+
+
+async def test_what_is_recorded_while_somebody_looks_up_how_far_it_is_is_not_missed(life):
+    """As by one who follows the ledger, and cannot stop it meanwhile."""
     await life.see(life.job())
-    await waiting[2]
-
-
-def test_however_fast_events_come_most_of_the_time_is_left_to_others():
-    """A thousand readers are woken by the first of a burst at once, and then for several events together."""
-
-    async def burst():
-        life, woken = Life(), []
-        loop = asyncio.get_running_loop()
-
-        async def read():
-            after = 0
-            while after < 100:
-                await life.feed.wait(after)
-                after = (await life.feed.page(ALL, after, 1_000)).reached
-                woken.append(loop.time())
-
-        readers = [asyncio.create_task(read()) for _ in range(1_000)]
-        await asyncio.sleep(5)
-        for _ in range(100):
-            await life.see(life.job())
-            await asyncio.sleep(0.01)
-        await asyncio.gather(*readers)
-        return sorted(set(woken))
-
-    moments = virtual.run(burst())
-    assert moments[0] == pytest.approx(5)
-    assert moments[-1] < 6.5
-    assert all(later - earlier > 0.3 for earlier, later in pairwise(moments))
-
-
-async def test_one_who_goes_away_wakes_nobody(life):
-    first, second = (asyncio.create_task(life.feed.wait(0)) for _ in range(2))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.sleep(0)
-    assert first.cancelled()
-    assert not second.done()
+    life.feed = life.begin()
+    newest = (await life.ledger.positions()).newest
     await life.see(life.job())
-    await second
+    await life.see(life.job())
+    life.feed.resume(newest)
+    await life.see(life.job())
+    assert await life.positions(after=1) == [2, 3, 4]
+    life.feed.resume(2)
+    assert await life.positions(after=1) == [2, 3, 4], "and it never goes back"
+
+
+async def test_where_somebody_else_has_recorded_events_meanwhile_none_is_left_out(life):
+    feed, blind = life.feed, life.begin()
+    await life.see(life.job())
+    life.feed = blind
+    await life.see(life.job())
+    life.feed = feed
+    feed.resume(2)
+    await life.see(life.job())
+    assert await life.positions() == [1, 2, 3]
+
+
+async def test_what_is_published_twice_is_told_once(life):
+    seen = await life.see(life.job(), life.job())
+    life.feed.publish(seen)
+    assert await life.positions() == [1, 2]
+
+
+async def test_several_feeds_share_the_room_in_memory(life, monkeypatch):
+    monkeypatch.setattr(module, "RECENT_MAX", 12)
+    life.feed.join(4, lambda: None)
+    for _ in range(10):
+        await life.see(life.job())
+    assert len(life.feed._recent) == 3
+    assert await life.positions() == list(range(1, 11))
+
+
+async def test_events_up_to_the_oldest_position_are_forgotten(life):
+    assert await life.feed.oldest() == 0
+    await life.see(life.job(), at=NOW - 100)
+    await life.see(life.job())
+    await life.ledger.forget(Retention(finished_before=NOW - 1, dead_before=NOW - 1), 10)
+    assert await life.feed.oldest() == 1
 
 
 def test_a_source_is_the_configured_one_also_when_it_changes():

@@ -10,6 +10,7 @@ from relay.core.job import JobKey, TrackRequest
 from relay.core.observe import Rules
 from relay.errors import LedgerError, Reason
 from relay.shard import Shard
+from relay.shard.feed import Feed
 from relay.shard.housekeeping import FORGET_SECONDS, LAST_LOOK_SECONDS, SWEEP_SECONDS
 from relay.shard.ports import Polling, Settings, Surroundings
 
@@ -25,7 +26,8 @@ def shard_of(world):
         keep_dead_seconds=KEEP_DEAD_SECONDS,
     )
     around = Surroundings(clock=world.clock, random=world.random, metrics=world.log, log=world.log, beat=lambda _: None)
-    return Shard(record=world.ledger, accounts=[], subscribers=[], settings=settings, surroundings=around)
+    feed = Feed(recorded=world.ledger, sources={})
+    return Shard(record=world.ledger, accounts=[], subscribers=[], feed=feed, settings=settings, surroundings=around)
 
 
 async def run_for(shard, seconds):

@@ -12,6 +12,7 @@ from relay.core.observe import Rules
 from relay.errors import LedgerError, Unavailable
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
+from relay.shard.feed import Feed
 from relay.shard.ports import Polling, Settings, Surroundings
 
 
@@ -50,7 +51,8 @@ async def shard(ledger):
     await ledger.open()
     around = Surroundings(clock=RealClock(), random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
     settings = Settings(rules=Rules(), polling=Polling())
-    shard = Shard(record=ledger, accounts=[], subscribers=[], settings=settings, surroundings=around)
+    feed = Feed(recorded=ledger, sources={})
+    shard = Shard(record=ledger, accounts=[], subscribers=[], feed=feed, settings=settings, surroundings=around)
     await shard.load()
     running = asyncio.create_task(shard.run())
     yield shard

@@ -11,6 +11,7 @@ from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
+from relay.shard.feed import Feed
 from relay.shard.ports import Account, Polling, Settings, Surroundings
 from relay.shard.waiting import ITEMS_AT_ONCE
 
@@ -45,8 +46,10 @@ def clock():
 
 @pytest.fixture
 def shard(clock):
+    ledger = MemoryLedger()
     return Shard(
-        record=MemoryLedger(),
+        record=ledger,
+        feed=Feed(recorded=ledger, sources={}),
         accounts=[account(name) for name in ACCOUNTS],
         subscribers=[],
         settings=Settings(rules=Rules(), polling=Polling()),

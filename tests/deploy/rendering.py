@@ -70,17 +70,26 @@ def workload(manifests: Sequence[Manifest]) -> Manifest:
     return found
 
 
+def pods(manifests: Sequence[Manifest]) -> Sequence[Manifest]:
+    """Those of the workload, and of the job that comes before it if there is one."""
+    owners = [manifest for manifest in manifests if "template" in manifest.get("spec", {})]
+    return [owner["spec"]["template"]["spec"] for owner in owners]
+
+
 def pod(manifests: Sequence[Manifest]) -> Manifest:
+    """Of the workload."""
     spec: Manifest = workload(manifests)["spec"]["template"]["spec"]
     return spec
 
 
-def containers(manifests: Sequence[Manifest]) -> Sequence[Manifest]:
-    return [*pod(manifests).get("initContainers", ()), *pod(manifests)["containers"]]
+def containers(*pods: Manifest) -> Sequence[Manifest]:
+    """Of these pods, in the order in which they start."""
+    return [container for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])]
 
 
 def configuration(manifests: Sequence[Manifest]) -> str:
     """The text of relay's config.yaml."""
-    found = [one for one in manifests if one["kind"] == "ConfigMap" and "config.yaml" in one["data"]]
-    text: str = found[0]["data"]["config.yaml"]
+    (volume,) = (volume for volume in pod(manifests)["volumes"] if volume["name"] == "config")
+    (found,) = (one for one in manifests if one["metadata"]["name"] == volume["configMap"]["name"] and "data" in one)
+    text: str = found["data"]["config.yaml"]
     return text

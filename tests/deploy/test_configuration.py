@@ -6,7 +6,7 @@ import re
 
 import pytest
 import yaml
-from deploy.rendering import EXAMPLES, configuration, containers, pod
+from deploy.rendering import EXAMPLES, configuration, containers, pod, pods
 
 from relay.app.arguments import parser
 from relay.app.commands import check
@@ -14,6 +14,8 @@ from relay.config import load
 from relay.config.models import SqliteLedger
 
 ACCOUNT = {"name": "globex", "base_url": "https://globex.zendesk.com", "auth": {"kind": "bearer", "token": "${TOKEN}"}}
+
+COMMANDS = {"relay": "serve", "check": "check", "migrate": "ledger.migrate"}
 
 every_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 
@@ -71,9 +73,9 @@ def test_relay_check_finds_nothing_wrong(machine, capsys):
 
 @every_example
 def test_relay_knows_the_commands_that_its_containers_run(helm, example):
-    for container in containers(helm.render(example)):
+    for container in containers(*pods(helm.render(example))):
         found = parser({}).parse_args([str(argument) for argument in container["args"]])
-        assert found.command == {"relay": "serve", "check": "check"}[container["name"]]
+        assert found.command == COMMANDS[container["name"]]
 
 
 @every_example

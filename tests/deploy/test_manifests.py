@@ -9,9 +9,10 @@ from functools import cache
 import jsonschema
 import kubernetes_validate
 import pytest
-from deploy.rendering import EXAMPLES, KUBERNETES, containers, one, pod, workload
+from deploy.rendering import EXAMPLES, KUBERNETES, containers, one, pod, pods, workload
 
 OWN_DEFINITIONS = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
+ALLOWED_VOLUMES = {"configMap", "emptyDir", "ephemeral", "persistentVolumeClaim", "secret"}
 
 pytestmark = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 
@@ -76,19 +77,13 @@ def test_no_two_manifests_have_one_name_and_all_say_whose_they_are(manifests):
 
 def test_pods_keep_to_the_restricted_profile(manifests):
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root."""
-    spec = pod(manifests)
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
-    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} <= {
-        "configMap",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "secret",
-    }
-    for container in containers(manifests):
+    for spec in pods(manifests):
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} <= ALLOWED_VOLUMES
+    for container in containers(*pods(manifests)):
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
         assert context["readOnlyRootFilesystem"] is True
@@ -98,9 +93,10 @@ def test_pods_keep_to_the_restricted_profile(manifests):
 
 def test_every_mount_has_its_volume_and_every_volume_is_mounted(manifests):
     claims = workload(manifests)["spec"].get("volumeClaimTemplates", ())
-    volumes = {volume["name"] for volume in pod(manifests)["volumes"]} | {claim["metadata"]["name"] for claim in claims}
-    for container in containers(manifests):
-        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+    for spec in pods(manifests):
+        volumes = {volume["name"] for volume in spec["volumes"]} | {claim["metadata"]["name"] for claim in claims}
+        for container in containers(spec):
+            assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
 def test_everything_that_selects_selects_the_pods(manifests):

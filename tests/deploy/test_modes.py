@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deploy.rendering import CHART, containers, one, pod, workload
+from deploy.rendering import CHART, configuration, containers, one, pod, workload
 
 ALERTS = sorted((CHART / "files" / "alerts").glob("*.yaml"))
 DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
@@ -25,7 +25,7 @@ def test_embedded_is_one_pod_on_a_claim_that_outlives_the_installation(render):
     assert stateful["replicas"] == 1
     assert stateful["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
     assert [claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]] == ["data"]
-    assert "lifecycle" not in containers(manifests)[0]
+    assert "lifecycle" not in containers(pod(manifests))[0]
     assert kinds(manifests) == {"ConfigMap", "Service", "ServiceAccount", "StatefulSet"}
 
 
@@ -69,22 +69,38 @@ def test_whoever_autoscales_says_how_many(render):
 
 def test_a_drain_begins_when_traffic_has_learned_of_it(render):
     manifests = render("kafka-gateway", preStopSeconds=7)
-    (container,) = containers(manifests)
+    (container,) = containers(pod(manifests))
     assert container["lifecycle"]["preStop"]["exec"]["command"][-1] == "import time; time.sleep(7)"
     assert pod(manifests)["terminationGracePeriodSeconds"] == 40
 
 
 def test_the_check_may_use_the_network(render):
-    assert containers(render("embedded-webhook"))[0]["args"] == ["check", "--offline"]
-    assert containers(render("embedded-webhook", check={"offline": False}))[0]["args"] == ["check"]
-    assert len(containers(render("embedded-webhook", check={"enabled": False}))) == 1
+    assert containers(pod(render("embedded-webhook")))[0]["args"] == ["check", "--offline"]
+    assert containers(pod(render("embedded-webhook", check={"offline": False})))[0]["args"] == ["check"]
+    assert len(containers(pod(render("embedded-webhook", check={"enabled": False})))) == 1
+
+
+def test_a_record_is_moved_before_any_relay_starts(render):
+    """By a job that runs first, with the new configuration and the former claim."""
+    manifests = render("kafka-migration")
+    job = one(manifests, "Job")
+    first = [manifest for manifest in manifests if "helm.sh/hook" in manifest["metadata"].get("annotations", {})]
+    assert [manifest["kind"] for manifest in first] == ["ConfigMap", "Job"]
+    assert first[0]["data"] == {"config.yaml": configuration(manifests)}
+    assert [manifest["metadata"]["annotations"]["helm.sh/hook-weight"] for manifest in first] == ["0", "1"]
+    volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["from"]["persistentVolumeClaim"] == {"claimName": "data-relay-0"}
+    assert volumes["config"]["configMap"]["name"] == first[0]["metadata"]["name"]
+    assert not one(manifests, "Service")["spec"]["selector"].items() <= (
+        job["spec"]["template"]["metadata"]["labels"].items()
+    )
 
 
 def test_an_image_is_named_by_tag_or_digest(render):
     digest = "sha256:" + "0" * 64
 
     def image(**values):
-        return containers(render("embedded-minimal", image=values))[0]["image"].removeprefix(
+        return containers(pod(render("embedded-minimal", image=values)))[0]["image"].removeprefix(
             "registry.example.com/relay"
         )
 

@@ -59,6 +59,11 @@ IMPOSSIBLE = {
         {"storage": {"existingClaim": "mine"}},
         "storage.existingClaim is for mode embedded",
     ),
+    "a move to where it is": (
+        "embedded-minimal",
+        {"migrateFrom": "data-relay-0"},
+        "migrateFrom names a record to be moved to Kafka, and mode is embedded",
+    ),
     "more pods at the least than at the most": (
         "kafka-autoscaling",
         {"autoscaling": {"minReplicas": 13}},

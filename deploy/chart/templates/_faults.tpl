@@ -32,6 +32,9 @@ What cannot work together, a sentence each: all of them are told at once, before
 {{- if .Values.autoscaling.enabled -}}
 {{- $faults = append $faults "autoscaling.enabled is true, and in mode embedded there is one pod for good, since the record is one SQLite file: set it to false, or mode to kafka." -}}
 {{- end -}}
+{{- if .Values.migrateFrom -}}
+{{- $faults = append $faults "migrateFrom names a record to be moved to Kafka, and mode is embedded: leave it out, or set mode to kafka." -}}
+{{- end -}}
 {{- if not (has $kind (list "" "sqlite")) -}}
 {{- $faults = append $faults (printf "config.ledger.kind is %s and mode is embedded: leave the kind out, since the mode says it, or set mode to kafka." $kind) -}}
 {{- end -}}

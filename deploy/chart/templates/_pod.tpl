@@ -16,14 +16,6 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "relay.serviceAccountName" $root }}
-  automountServiceAccountToken: false
-  enableServiceLinks: false # their names begin with RELAY_, too
-  {{- with .imagePullSecrets }}
-  imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  securityContext:
-    {{- toYaml .podSecurityContext | nindent 4 }}
   terminationGracePeriodSeconds: {{ .terminationGracePeriodSeconds }}
   {{- with .priorityClassName }}
   priorityClassName: {{ . }}
@@ -60,22 +52,7 @@ spec:
           exec: {command: [python, -c, "import time; time.sleep({{ .preStopSeconds }})"]}
       {{- end }}
   volumes:
-    - name: config
-      configMap: {name: {{ include "relay.fullname" $root }}}
-    {{- with $.data }}
-    {{- toYaml (list .) | nindent 4 }}
-    {{- end }}
-    {{- if .accountsSecret }}
-    - name: accounts
-      secret: {secretName: {{ .accountsSecret }}, defaultMode: 0440}
-    {{- end }}
-    {{- range $index, $secret := .secretFiles }}
-    - name: secret-{{ $index }}
-      secret: {secretName: {{ $secret }}, defaultMode: 0440}
-    {{- end }}
-    {{- with .extraVolumes }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "relay.volumes" (dict "root" $root "config" (include "relay.fullname" $root) "data" $.data) | nindent 4 }}
   {{- if eq .mode "kafka" }}
   {{- with .topologySpread }}
   topologySpreadConstraints:
@@ -88,22 +65,11 @@ spec:
     {{- end }}
   {{- end }}
   {{- end }}
-  {{- with .nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- include "relay.placement" $root | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
-{{/* What relay and its check have in common. */}}
+{{/* What all containers have in common; its last key is the list of mounts. */}}
 {{- define "relay.container" -}}
 {{- with .Values -}}
 image: {{ include "relay.image" $ | quote }}
@@ -133,5 +99,53 @@ volumeMounts:
   {{- with .extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Where a pod may run, and as whom. */}}
+{{- define "relay.placement" -}}
+{{- with .Values -}}
+automountServiceAccountToken: false
+enableServiceLinks: false # their names begin with RELAY_, too
+securityContext:
+  {{- toYaml .podSecurityContext | nindent 2 }}
+{{- with .imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the container mounts. `config`: the name of the ConfigMap; `data`: as of the pod. */}}
+{{- define "relay.volumes" -}}
+{{- with .root.Values -}}
+- name: config
+  configMap: {name: {{ $.config }}}
+{{- with $.data }}
+{{ toYaml (list .) }}
+{{- end }}
+{{- if .accountsSecret }}
+- name: accounts
+  secret: {secretName: {{ .accountsSecret }}, defaultMode: 0440}
+{{- end }}
+{{- range $index, $secret := .secretFiles }}
+- name: secret-{{ $index }}
+  secret: {secretName: {{ $secret }}, defaultMode: 0440}
+{{- end }}
+{{- with .extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 {{- end -}}

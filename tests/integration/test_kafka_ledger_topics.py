@@ -7,7 +7,7 @@ import pytest
 from relay.errors import LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
-from relay.ledger.kafka.topics import RULES, ensure
+from relay.ledger.kafka.topics import BEST, RULES, ensure, ensure_intake
 
 GOOD = {setting: rule.value for setting, rule in RULES.items()}
 
@@ -74,3 +74,27 @@ async def test_a_broker_that_is_away_is_told(unused_tcp_port):
     with pytest.raises(KafkaFailure) as told:
         await ensure(nowhere, "ledger", partitions=1, create_replicas=None)
     assert told.value.reason is Reason.CONNECT
+
+
+async def test_the_intake_is_made_with_as_many_partitions_and_kept_for_a_week(connection):
+    name = f"intake-{uuid.uuid4().hex[:12]}"
+    made = await ensure_intake(connection, name, partitions=3, create_replicas=BEST)
+    assert (made.name, made.partitions) == (name, 3)
+    assert await ensure_intake(connection, name, partitions=3, create_replicas=None) == made
+    with pytest.raises(LedgerUnusable, match=f"topic {name}: it has 3 partitions, and must have 4"):
+        await ensure_intake(connection, name, partitions=4, create_replicas=None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "bound"),
+    [("cleanup.policy", "compact", "exactly delete"), ("retention.ms", "86400000", "at least 604800000, or -1")],
+)
+async def test_an_intake_that_would_lose_jobs_is_refused(topics, connection, setting, value, bound):
+    name = await topics.create("intake", configs={setting: value})
+    with pytest.raises(LedgerUnusable, match=f"topic {name}: {setting} is {value}, and must be {bound}"):
+        await ensure_intake(connection, name, partitions=1, create_replicas=1)
+
+
+async def test_an_intake_that_is_kept_for_ever_is_good(topics, connection):
+    name = await topics.create("intake", configs={"retention.ms": "-1"})
+    assert (await ensure_intake(connection, name, partitions=1, create_replicas=None)).name == name

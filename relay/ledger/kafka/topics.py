@@ -1,4 +1,4 @@
-"""The ledger's topic: made the way it must be, or looked at and refused."""
+"""The ledger's topic, and the intake's, partitioned alike: made the way they must be, or looked at and refused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -8,7 +8,14 @@ from types import MappingProxyType
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from relay.errors import LedgerUnusable
 from relay.kafka.closing import within
@@ -20,6 +27,10 @@ RECORD_BYTES_MAX = 2 * 1024 * 1024
 ADMINISTER_SECONDS_MAX = 20.0
 APPEAR_TRIES_MAX = 50
 APPEAR_PAUSE_SECONDS = 0.1
+
+BEST = -1  # as a number of replicas
+REPLICAS, IN_SYNC_MIN = 3, 2  # one broker may be away, and another may be lost
+NOT_ALLOWED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
 POLICY, RETENTION = "cleanup.policy", "delete.retention.ms"
 
@@ -45,6 +56,12 @@ def _at_least(value: float) -> Rule:
     return Rule(value=str(value), bound=f"at least {value}", allows=lambda found: float(found) >= value)
 
 
+def _for_ever_or_at_least(value: float) -> Rule:
+    return Rule(
+        value=str(value), bound=f"at least {value}, or -1", allows=lambda found: found == "-1" or float(found) >= value
+    )
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         # With `delete` in it, live rows, offsets and dead letters would be gone after retention.ms.
@@ -60,6 +77,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 """See https://kafka.apache.org/documentation/#topicconfigs"""
 
+INTAKE_RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        # The key is the account: compacted, only the newest of its jobs would be left.
+        POLICY: _exactly("delete"),
+        # What waits for a partition without an owner, or for a ledger that is full, must still be there.
+        "retention.ms": _for_ever_or_at_least(7 * 24 * 60 * 60 * 1_000),
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTopic:
@@ -70,39 +96,55 @@ class LedgerTopic:
 
 
 async def ensure(connection: Connection, name: str, *, partitions: int, create_replicas: int | None) -> LedgerTopic:
-    """The topic as it is; where there is none, made first with so many replicas (None: do not make it).
+    """The topic as it is; where there is none, made first with so many replicas (None: do not make it; BEST: as
+    many as production wants, if there are so many brokers).
 
     Raises LedgerUnusable: it is not as it must be, or is not there; KafkaFailure.
     """
-    settings = await _settings(connection, name)
-    if settings is None and create_replicas is not None:
-        await _create(connection, name, partitions, create_replicas)
-        settings = await _appeared(connection, name)
-    if settings is None:
-        wanted = ", ".join(f"{setting}={rule.value}" for setting, rule in RULES.items())
-        raise LedgerUnusable(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
-    topic = await describe_topic(connection, name, create=False)
-    found = list(faults(topic, settings, partitions))
-    if found:
-        raise LedgerUnusable(f"topic {name}: " + "; ".join(found))
+    topic, settings = await _ensure(connection, name, partitions, create_replicas, RULES)
     return LedgerTopic(topic=topic, tombstones_kept_seconds=float(settings[RETENTION]) / 1_000)
 
 
-def faults(topic: Topic, settings: Mapping[str, str], partitions: int) -> Iterator[str]:
+async def ensure_intake(connection: Connection, name: str, *, partitions: int, create_replicas: int | None) -> Topic:
+    """The same of the topic that jobs come from: whoever owns a partition of the ledger reads that of its number."""
+    topic, _ = await _ensure(connection, name, partitions, create_replicas, INTAKE_RULES)
+    return topic
+
+
+async def _ensure(
+    connection: Connection, name: str, partitions: int, create_replicas: int | None, rules: Mapping[str, Rule]
+) -> tuple[Topic, Mapping[str, str]]:
+    settings = await _settings(connection, name, rules)
+    if settings is None and create_replicas is not None:
+        await _create(connection, name, partitions, create_replicas, rules)
+        settings = await _appeared(connection, name, rules)
+    if settings is None:
+        wanted = ", ".join(f"{setting}={rule.value}" for setting, rule in rules.items())
+        raise LedgerUnusable(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
+    topic = await describe_topic(connection, name, create=False)
+    found = list(faults(topic, settings, partitions, rules))
+    if found:
+        raise LedgerUnusable(f"topic {name}: " + "; ".join(found))
+    return topic, settings
+
+
+def faults(
+    topic: Topic, settings: Mapping[str, str], partitions: int, rules: Mapping[str, Rule] = RULES
+) -> Iterator[str]:
     """What is not as it must be, for people: setting, value, and what it must be."""
     if topic.partitions != partitions:
         yield (
             f"it has {topic.partitions} partitions, and must have {partitions}: "
             "an account belongs to one partition for good, so their number must never change"
         )
-    for name, rule in RULES.items():
+    for name, rule in rules.items():
         if not rule.allows(settings[name]):
             yield f"{name} is {settings[name]}, and must be {rule.bound}"
 
 
-async def _settings(connection: Connection, name: str) -> Mapping[str, str] | None:
+async def _settings(connection: Connection, name: str, rules: Mapping[str, Rule]) -> Mapping[str, str] | None:
     """None: there is no such topic."""
-    resource = ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(RULES))
+    resource = ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(rules))
     async with _administration(connection) as admin:
         [answer] = await admin.describe_configs([resource])
         [(code, _, _, _, found)] = answer.resources
@@ -114,20 +156,25 @@ async def _settings(connection: Connection, name: str) -> Mapping[str, str] | No
     return {setting: value for setting, value, *_ in found}
 
 
-async def _create(connection: Connection, name: str, partitions: int, replicas: int) -> None:
-    settings = {setting: rule.value for setting, rule in RULES.items()}
+async def _create(connection: Connection, name: str, partitions: int, replicas: int, rules: Mapping[str, Rule]) -> None:
+    """A refusal of those who may not is left to be told as a topic that is not there."""
+    settings = {setting: rule.value for setting, rule in rules.items()}
     async with _administration(connection) as admin:
+        if replicas == BEST:
+            replicas = min(REPLICAS, len(admin._client.cluster.brokers()))  # noqa: SLF001 - there is no other way
+            if replicas == REPLICAS:
+                settings["min.insync.replicas"] = str(IN_SYNC_MIN)
         answer = await admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=settings)])
         [(_, code, text)] = answer.topic_errors
         error = for_code(code)
-        if error not in {NoError, TopicAlreadyExistsError}:  # another replica was faster
+        if error not in {NoError, TopicAlreadyExistsError, *NOT_ALLOWED}:  # exists: another replica was faster
             raise error(text)
 
 
-async def _appeared(connection: Connection, name: str) -> Mapping[str, str] | None:
+async def _appeared(connection: Connection, name: str, rules: Mapping[str, Rule]) -> Mapping[str, str] | None:
     """A broker may not know at once what the controller has made."""
     for _ in range(APPEAR_TRIES_MAX):
-        settings = await _settings(connection, name)
+        settings = await _settings(connection, name, rules)
         if settings is not None:
             return settings
         await asyncio.sleep(APPEAR_PAUSE_SECONDS)

@@ -169,10 +169,11 @@ def _deliveries_recover(actions: Any, environ: Environ) -> None:  # noqa: ANN401
 
 
 def _ledger(commands: Any, environ: Environ) -> None:  # noqa: ANN401
-    examples = "  relay ledger backup /backups/relay.db\n"
-    command = _command(commands, "ledger", "copy the ledger", examples)
+    examples = "  relay ledger backup /backups/relay.db\n  relay ledger migrate --from relay.db --config kafka.yaml\n"
+    command = _command(commands, "ledger", "copy the ledger, or move it to Kafka", examples)
     actions = command.add_subparsers(metavar="ACTION", title="actions", required=True)
-    _ledger_backup(actions, environ)
+    for add in (_ledger_backup, _ledger_migrate):
+        add(actions, environ)
 
 
 def _ledger_backup(actions: Any, environ: Environ) -> None:  # noqa: ANN401
@@ -191,6 +192,20 @@ The copy holds secrets. To go back to it: stop relay, put it in the ledger's pla
     text = "the running relay to ask (default: RELAY_URL, else the one that has the configuration's ledger open)"
     command.add_argument("--url", type=_url, default=default, help=text)
     command.set_defaults(command="ledger.backup", api_key=environ.get("RELAY_API_KEY") or None)
+
+
+def _ledger_migrate(actions: Any, environ: Environ) -> None:  # noqa: ANN401
+    examples = """\
+  relay ledger migrate --from /data/relay.db --config kafka.yaml
+
+Stop relay first; the file stays as it is. What is interrupted is completed by the same command again.
+"""
+    text = "copy the SQLite file of a stopped relay to the topic of a Kafka ledger, and compare"
+    command = _command(actions, "migrate", text, examples)
+    text = "the SQLite file: ledger.path of the configuration so far"
+    command.add_argument("--from", dest="source", metavar="FILE", type=Path, required=True, help=text)
+    _add_config(command, environ)
+    command.set_defaults(command="ledger.migrate")
 
 
 def _add_relay(command: ArgumentParser, environ: Environ) -> None:

@@ -5,12 +5,14 @@ from uuid import UUID
 
 from relay.kafka.topics import Topic
 
+MARK = "intake/"  # + topic/partition: the offset to be read next; + topic/id: of the topic that was read
+
 
 class Offsets:
     """`saved`: by partition, what is to be read next, as it is recorded. `marks`: all that the ledger has."""
 
     def __init__(self, topic: str, marks: Mapping[str, bytes]) -> None:
-        self._prefix = f"intake/{topic}/"
+        self._prefix = f"{MARK}{topic}/"
         own = {name.removeprefix(self._prefix): value for name, value in marks.items() if name.startswith(self._prefix)}
         self._id = UUID(bytes=own.pop("id")) if "id" in own else None
         self.saved = {int(partition): int(offset) for partition, offset in own.items()}

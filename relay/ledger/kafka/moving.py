@@ -4,8 +4,9 @@ Nothing is written before all partitions were looked at. Each is taken from whoe
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from relay.errors import LedgerError, LedgerUnusable, Reason
 from relay.kafka.failures import KafkaFailure
@@ -15,10 +16,12 @@ from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.producer import PartitionProducer
 from relay.ledger.kafka.records import Record
 
+T = TypeVar("T")
+
 RECORDS_MAX = 2_000
 FETCH_SECONDS = 0.5
 STANDSTILL_SECONDS_MAX = 15.0
-AT_ONCE_MAX = 8
+AT_ONCE_MAX = 4
 
 Report = Callable[[int, int], None]
 """Called with a partition's number, and how many more of its rows are written; 0: it holds what it should."""
@@ -30,16 +33,22 @@ async def move(partitions: Sequence[Partition], plan: Plan, report: Report) -> N
     Raises LedgerUnusable: a partition holds rows of others, or a row cannot be read; KafkaFailure; LedgerError: what is
     read back is not what was written.
     """
-    unfinished = [partition for partition in partitions if not await _complete(partition, plan)]
-    for partition in unfinished:
-        await _fill(partition, plan, report)
-    permits = asyncio.Semaphore(AT_ONCE_MAX)
+    complete = await _of_each(partitions, lambda each: _complete(each, plan))
+    unfinished = [partition for partition, done in zip(partitions, complete, strict=True) if not done]
+    await _of_each(unfinished, lambda each: _fill(each, plan, report))
+    await _of_each(unfinished, _finish)
 
-    async def finish(partition: Partition) -> None:
-        async with permits, _taken(partition) as producer:
-            await producer.commit([END])
 
-    await asyncio.gather(*map(finish, unfinished))
+async def _of_each(partitions: Sequence[Partition], act: Callable[[Partition], Awaitable[T]]) -> Sequence[T]:
+    """Some at a time; those that were begun come to an end, also where one of them fails."""
+    results = list[T]()
+    for start in range(0, len(partitions), AT_ONCE_MAX):
+        some = await asyncio.gather(*map(act, partitions[start : start + AT_ONCE_MAX]), return_exceptions=True)
+        for result in some:
+            if isinstance(result, BaseException):
+                raise result
+            results.append(result)
+    return results
 
 
 async def _complete(partition: Partition, plan: Plan) -> bool:
@@ -64,6 +73,11 @@ async def _fill(partition: Partition, plan: Plan, report: Report) -> None:
         if wrong:
             raise LedgerError(f"topic {partition.name}: {wrong} rows are not what was written: do it again")
         report(partition.number, 0)
+
+
+async def _finish(partition: Partition) -> None:
+    async with _taken(partition) as producer:
+        await producer.commit([END])
 
 
 def _foreign(partition: Partition) -> LedgerUnusable:

@@ -240,14 +240,13 @@ async def test_a_sink_is_paused_and_resumed_everywhere_from_anywhere(replicas, h
     owner, other = replicas
     await other.sinks.pause("orders")
     assert await other.sink() is SinkState.PAUSED, "at once, for whoever asked"
-    await until(lambda: _equals(SinkState.PAUSED, owner.sink()))
-    assert {state for shard in owner.shards().values() for state in await _states(shard)} == {SinkState.PAUSED}
+    await until(lambda: _equals([SinkState.PAUSED] * PARTITIONS, _states(owner)))
     async with house.replica(owns=False) as third:
         assert await third.sink() is SinkState.PAUSED
     await owner.sinks.resume("orders")
     assert await owner.sink() is SinkState.ACTIVE
     await until(lambda: _equals(SinkState.ACTIVE, other.sink()))
-    assert len(owner.shards()) == PARTITIONS
+    assert await _states(owner) == [SinkState.ACTIVE] * PARTITIONS
 
 
 async def test_a_record_in_the_wrong_partition_is_sent_on_once(replicas, house, topics):
@@ -277,5 +276,6 @@ async def _equals(expected, found):
     return await found == expected
 
 
-async def _states(shard):
-    return [one.state for one in await shard.sinks.standing()]
+async def _states(replica):
+    """Of the sink, in each shard at work there."""
+    return [one.state for shard in replica.shards().values() for one in await shard.sinks.standing()]

@@ -4,12 +4,31 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.protocol.admin import CreateAclsRequest_v1
+from aiokafka.protocol.api import Request
 
 KNOWN_SECONDS_MAX = 20.0
+
+
+PREFIXED, ALLOW = 4, 3
+
+
+class Resource(IntEnum):
+    """Of an ACL. See org.apache.kafka.common.resource.ResourceType; operations are those of AclOperation."""
+
+    TOPIC = 2
+    TRANSACTIONAL_ID = 5
+
+
+class Operation(IntEnum):
+    READ = 3
+    WRITE = 4
+    DESCRIBE = 8
 
 
 class Message(NamedTuple):
@@ -75,6 +94,14 @@ class Topics:
         async with self._admin() as admin:
             await admin.delete_records({TopicPartition(name, partition): RecordsToDelete(before)})
 
+    async def allow(self, user: str, resource: Resource, name: str, *operations: Operation) -> None:
+        """Names beginning with this one."""
+        async with self._admin() as admin:
+            answer = await admin._send_to_controller(
+                _Grant([(resource, name, PREFIXED, f"User:{user}", "*", each, ALLOW) for each in operations])
+            )
+        assert all(code == 0 for code, _ in answer.creation_responses), answer
+
     async def names(self) -> Sequence[str]:
         async with self._admin() as admin:
             names: Sequence[str] = await admin.list_topics()
@@ -139,3 +166,13 @@ async def _produce(producer: AIOKafkaProducer, topic: str, messages: Sequence[Me
         )
     for future in acknowledged:
         await future
+
+
+class _Grant(Request[CreateAclsRequest_v1]):  # aiokafka's own cannot be encoded
+    API_KEY = CreateAclsRequest_v1.API_KEY
+
+    def __init__(self, grants: Sequence[tuple[int, str, int, str, str, int, int]]) -> None:
+        self._grants = grants
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        return CreateAclsRequest_v1(self._grants)

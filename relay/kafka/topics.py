@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5
+from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -60,14 +60,6 @@ async def describe_topic(connection: Connection, name: str, *, create: bool) -> 
         may_read=operations == UNTOLD or bool(operations >> READ & 1),
         may_write=operations == UNTOLD or bool(operations >> WRITE & 1),
     )
-
-
-async def count_brokers(connection: Connection) -> int:
-    """Those that run. Raises KafkaFailure."""
-    with told():
-        async with connection.connected() as broker:
-            answer = await broker.send(MetadataRequest([], allow_auto_topic_creation=False))
-    return len(answer.brokers)
 
 
 class _Uuid(AbstractType[UUID]):  # type: ignore[misc] # aiokafka is not typed

@@ -17,7 +17,7 @@ from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, delete, give_up, observe, record, track
 from relay.core.record import Batch, DeliveryFilter, EventFilter, Retention
-from relay.errors import Reason
+from relay.errors import LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.topics import describe_topic
 from relay.ledger.contents import Contents
@@ -238,15 +238,19 @@ async def test_killed_in_the_middle_and_done_again_by_the_command(source, connec
         sys.executable, "-m", "relay", *command, stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(60):
-        assert (await process.stdout.readline()).startswith(b"partition")
+        line = await process.stdout.readline()
     process.kill()
     await process.communicate()
+    found = await ensure(connection, topic, partitions=PARTITIONS, create_replicas=None)
+    partitions = Partitions(connection, found, topic)
+    ledger = partitions.ledger(tmp_path, int(line.removeprefix(b"partition ").partition(b":")[0]))
+    with pytest.raises(LedgerUnusable, match="do `relay ledger migrate` again"):
+        await ledger.open()
     assert await asyncio.to_thread(main, command) == 0
     told = capsys.readouterr().out
     assert f"{PARTITIONS} partitions of {topic}, compared row by row" in told
     assert "relay serve" in told
-    found = await ensure(connection, topic, partitions=PARTITIONS, create_replicas=None)
-    await assert_moved(source, Partitions(connection, found, topic), tmp_path)
+    await assert_moved(source, partitions, tmp_path)
     assert await in_file(source) == before
 
 

@@ -10,6 +10,7 @@ from relay.errors import LedgerError, LedgerLost, LedgerUnusable, Undecipherable
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.producer import Record as Published
 from relay.ledger.kafka.image import Image
+from relay.ledger.kafka.migration import UNFINISHED
 from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.producer import Expired, Fenced, NotPublished, PartitionProducer
 from relay.ledger.kafka.publishing import Publishing
@@ -89,10 +90,16 @@ class KafkaLedger:
             await self._hold.take()
             await self._ask()
             await self._take_over()
+            await self._refuse_unfinished()
         except BaseException:
             await self.close()
             raise
         self._tail.changed = False
+
+    async def _refuse_unfinished(self) -> None:
+        if UNFINISHED in await self.marks():
+            text = "a migration into it was begun and not finished: do `relay ledger migrate` again"
+            raise LedgerUnusable(f"{self._name}: {text}")
 
     async def close(self) -> None:
         """Idempotent, bounded; safe before `open`. A commit that takes too long is left to its own: written or not."""

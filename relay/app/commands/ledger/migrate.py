@@ -14,15 +14,13 @@ from relay.config.kafka import KafkaLedger
 from relay.errors import ConfigError, RelayError
 from relay.kafka.connection import quiet_library
 from relay.kafka.failures import ADVICE, KafkaFailure
-from relay.kafka.topics import count_brokers
 from relay.ledger.contents import Contents, Counts
 from relay.ledger.copying import at_rest
 from relay.ledger.kafka.migration import Plan
 from relay.ledger.kafka.moving import Report, move
 from relay.ledger.kafka.partition import Partition
-from relay.ledger.kafka.topics import ensure
+from relay.ledger.kafka.topics import BEST, ensure
 
-REPLICAS = 3  # of a topic that is made; as many as there are brokers, where those are fewer
 DONE = """\
 {jobs:,} jobs ({live:,} of them live), {deliveries:,} deliveries ({pending:,} owed, {dead:,} dead) and {marks:,} marks
 are in {partitions} partitions of {topic}, compared row by row.
@@ -76,8 +74,7 @@ async def _move(config: Config, section: KafkaLedger, contents: Contents, report
         connection, contents.marks(), intake_topic=config.kafka_intake.topic, partitions=section.partitions
     )
     plan = Plan(contents, rules, section.partitions)
-    replicas = min(REPLICAS, await count_brokers(connection))
-    topic = await ensure(connection, section.topic, partitions=section.partitions, create_replicas=replicas)
+    topic = await ensure(connection, section.topic, partitions=section.partitions, create_replicas=BEST)
     partitions = [
         Partition(connection=connection, cluster=section.cluster, topic=topic, number=number)
         for number in range(section.partitions)

@@ -9,6 +9,8 @@ import orjson
 import structlog
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+OURS = "relay."
+OF_ALL_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def configure(*, style: str, level: str, stream: TextIO | None = None) -> Any:  # noqa: ANN401 - structlog's own type
@@ -66,7 +68,10 @@ class _Lines:
 
 
 class _Bridge(logging.Handler):
-    """What libraries have to say at warning level and above goes the same way, with its traceback."""
+    """What libraries have to say at warning level and above goes the same way, with its traceback.
+
+    What a part of relay says like that, for want of a logger of its own, keeps its event and its fields.
+    """
 
     def __init__(self, logger: Any) -> None:  # noqa: ANN401 - structlog's own type
         super().__init__(logging.WARNING)
@@ -78,4 +83,8 @@ class _Bridge(logging.Handler):
         except (TypeError, ValueError, KeyError):  # a library whose arguments do not fit its text
             message = str(record.msg)
         say = self._logger.error if record.levelno >= logging.ERROR else self._logger.warning
-        say("library.warned", logger=record.name, message=message, exc_info=record.exc_info)
+        if record.name.startswith(OURS):
+            fields = {key: value for key, value in vars(record).items() if key not in OF_ALL_RECORDS}
+            say(message, exc_info=record.exc_info, **fields)
+        else:
+            say("library.warned", logger=record.name, message=message, exc_info=record.exc_info)

@@ -141,6 +141,17 @@ class TestLibraries:
         assert (line["level"], line["message"]) == ("error", "Error handling request")
         assert "ValueError: invalid literal" in line["exception"]
 
+    def test_what_is_ours_keeps_its_event_and_its_fields(self):
+        _, stream = json_log()
+        try:
+            int("boom")
+        except ValueError:
+            logging.getLogger("relay.intake.http").exception("intake.http.failed", extra={"route": "/v1/jobs"})
+        (line,) = lines(stream)
+        assert (line["event"], line["level"], line["route"]) == ("intake.http.failed", "error", "/v1/jobs")
+        assert "ValueError: invalid literal" in line["exception"]
+        assert line.keys() == {"event", "level", "timestamp", "route", "exception"}
+
     def test_a_line_whose_arguments_do_not_fit_is_said_all_the_same(self):
         _, stream = json_log()
         logging.getLogger("sloppy").warning("%d of %d", "one")  # noqa: PLE1206 - that is the point

@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo kafka check format lint types imports unit test bench bench-kafka bench-schedule lock clean
+.PHONY: help demo kafka check format lint types imports unit test bench bench-kafka bench-schedule dashboards lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench-kafka: $(READY) ## benchmarks of the distributed service, with a broker be
 
 bench-schedule: $(READY) ## when to poll, against other schedules in virtual time; draws docs/scheduling.png (3 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.schedule docs/scheduling.png
+
+dashboards: $(READY) ## writes Grafana's dashboards, and draws them from a relay under load into docs/ (8 minutes, needs prometheus)
+	$(BIN)/python -m deploy.dashboards
+	PYTHONPATH=tests $(BIN)/python -m dashboards docs
 
 lock: $(READY) ## renews the locks after a change of pyproject.toml; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements.lock

@@ -5,8 +5,9 @@ acknowledged itself it shows meanwhile; what others have, it does not know: the 
 them at once is told to be new by both, and the ledger holds it once.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from relay.core.callbacks import CallbacksFull
@@ -32,6 +33,8 @@ class Jobs:
         self._shards = shards
         self._clock = clock
         self._pending = Pending(partitions=asking.partitions, monotonic=clock.monotonic)
+        self._underway: dict[JobKey, Job] = {}  # asked for, and not acknowledged
+        self._looking = asyncio.Lock()
 
     async def track(self, requests: Sequence[TrackRequest]) -> Sequence[bool]:
         """Durable when it returns, and recorded by the owners as they come to it.
@@ -39,14 +42,32 @@ class Jobs:
         A callback too many that the images do not show yet is found by the owner, who puts that request aside.
         """
         known = await self._newest({request.key for request in requests})
-        tracked = track_all(requests, known.get, self._clock.now())
+        tracked = track_all(requests, lambda key: self._underway.get(key) or known.get(key), self._clock.now())
         if tracked.full:
             raise CallbacksFull(tracked.full)
-        written = await self._asking.track(requests)
-        for request, new, place in zip(requests, tracked.created, written, strict=True):
-            if new:
-                self._pending.put(place.partition, tracked.changed[request.key], place.offset)
+        new = {
+            request.key: tracked.changed[request.key]
+            for request, created in zip(requests, tracked.created, strict=True)
+            if created
+        }
+        others = {request.key for request in requests} & self._underway.keys()
+        unseen = {key: self._underway[key] for key in others} | new
+        with self._taking(new):
+            written = await self._asking.track(requests)
+        for request, place in zip(requests, written, strict=True):
+            if request.key in unseen:
+                self._pending.put(place.partition, unseen[request.key], place.offset)
         return tracked.created
+
+    @contextmanager
+    def _taking(self, jobs: Mapping[JobKey, Job]) -> Iterator[None]:
+        """Of those who ask for the same at the same time, the first one's is new."""
+        self._underway |= jobs
+        try:
+            yield
+        finally:
+            for key in jobs:
+                self._underway.pop(key, None)
 
     async def untrack(self, key: JobKey) -> bool:
         job = (await self._newest([key])).get(key)
@@ -94,9 +115,17 @@ class Jobs:
 
         To be done before the images are asked for the jobs: what they show by then they do not hide again.
         """
-        if self._pending.due or self._tentative(keys):
-            with suppress(LedgerError):  # an image that is read anew shows nothing
-                self._pending.shown(self._asking.reached(await self._rows.marks()))
+        if self._worth_a_look(keys):
+            async with self._looking:
+                if self._worth_a_look(keys):  # not where others have just looked
+                    await self._see()
+
+    def _worth_a_look(self, keys: Collection[JobKey]) -> bool:
+        return self._pending.due or bool(self._tentative(keys))
+
+    async def _see(self) -> None:
+        with suppress(LedgerError):  # an image that is read anew shows nothing
+            self._pending.shown(self._asking.reached(await self._rows.marks()))
 
     def _tentative(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
         found = ((key, self._pending.find(self._asking.partition_of(key.account), key)) for key in keys)

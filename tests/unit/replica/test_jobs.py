@@ -46,6 +46,7 @@ class Images:
 
     async def marks(self):
         self.looks += 1
+        await asyncio.sleep(0)
         if self.anew:
             raise LedgerError("an image is read anew")
         return {number: {f"intake/jobs/{number}": b"%d" % offset} for number, offset in self.reached.items()}
@@ -72,6 +73,7 @@ class Replica:
         self.jobs = Jobs(rows=self.images, asking=asking, waiters=self.waiters, shards=lambda: self.owned, clock=self)
 
     async def publish(self, record):
+        await asyncio.sleep(0)
         if self.refusing:
             raise TimeoutError
         offset = sum(partition == record.partition for partition, _ in self.asked)
@@ -110,6 +112,23 @@ class TestTrack:
     async def test_what_this_replica_has_just_taken_exists_too(self, replica):
         await replica.track("a")
         assert await replica.track("a") == [False]
+
+    async def test_of_those_who_ask_for_one_job_at_once_one_is_told_that_it_is_new(self, replica):
+        answers = await asyncio.gather(*(replica.track("a", "b") for _ in range(5)))
+        assert sorted(answers) == [[False, False]] * 4 + [[True, True]]
+        assert len(replica.asked) == 10
+        replica.images.reached[HOME] = 10
+        assert await replica.track("a") == [True], "nothing is remembered for longer than it has to be"
+
+    async def test_who_was_told_that_it_exists_finds_it_whatever_became_of_the_first(self, replica):
+        first = asyncio.create_task(replica.track("a"))
+        for _ in range(2):
+            await asyncio.sleep(0)
+        second = asyncio.create_task(replica.track("a"))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == [False]
+        assert (await replica.jobs.read(KEY)).job.state == "pending"
 
     async def test_what_was_given_up_or_deleted_is_created_anew(self, replica):
         replica.images.show(tracked("a", state=LOST), reached=0)
@@ -176,6 +195,12 @@ class TestRead:
     async def test_pages_are_as_the_images_have_them(self, replica):
         page = await replica.jobs.page(accounts=["acme"], state="pending", after=None, limit=5)
         assert page == [("page", ["acme"], "pending", None, 5)]
+
+    async def test_many_who_ask_at_once_for_what_is_shown_look_once(self, replica):
+        await replica.track(*"abcdefgh")
+        replica.images.reached[HOME] = 8
+        await asyncio.gather(*(replica.jobs.read(JobKey("acme", name)) for name in "abcdefgh"))
+        assert replica.images.looks == 1
 
     async def test_what_was_shown_long_ago_is_not_kept(self, replica):
         """Looked at now and then, also where nobody asks for these jobs any more."""

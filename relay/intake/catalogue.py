@@ -54,7 +54,9 @@ JOBS = (
         summary="Track one job or several; answered once they are durable.",
         scopes=[Scope.SUBMIT],
         body=(Item, Reply, Many),
-        answers={202: ("All jobs are recorded.", Submitted)},
+        answers={
+            202: ("All jobs are recorded. With the Kafka ledger, several replicas may call one job created.", Submitted)
+        },
         problems=(401, 403, 429, 500, 503, *TAKING),
     ),
     Call(
@@ -83,7 +85,7 @@ JOBS = (
         name="deleteJob",
         summary="Stop tracking: no event follows; deliveries that are owed go on.",
         scopes=[Scope.ADMIN],
-        answers={204: ("It is not tracked any more.", None)},
+        answers={204: ("It is not tracked any more. It was known: with the Kafka ledger, to this replica.", None)},
         problems=CHANGING,
     ),
 )
@@ -154,7 +156,7 @@ OPERATION = (
         summary="Owe again, at once, what could not be delivered and became owed between two times.",
         scopes=[Scope.ADMIN],
         body=(Span,),
-        answers={200: ("How many deliveries.", Recovered)},
+        answers={200: ("How many deliveries; with the Kafka ledger, as far as this replica knows.", Recovered)},
         problems=(*CHANGING, *TAKING),
     ),
     Call(

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import aiohttp
@@ -12,12 +13,14 @@ from aiohttp import web
 
 from relay.app import kafka, parts
 from relay.app.embedded import Embedded
+from relay.app.replicated import Replicated
 from relay.app.work import Tools, Work
 from relay.config import Config
 from relay.config.addresses import ListenAddress
+from relay.config.kafka import KafkaLedger
 from relay.config.models import SqliteLedger
 from relay.config.server import Server
-from relay.core.standing import bounded
+from relay.core.standing import Standing, bounded
 from relay.errors import ConfigError
 from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
@@ -25,7 +28,7 @@ from relay.intake.calls import JobCalls
 from relay.intake.delivery_calls import DeliveryCalls
 from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
-from relay.intake.http import Calls, api, operations, runner
+from relay.intake.http import Calls, api, operations, runner, waiting_room
 from relay.intake.ledger_calls import LedgerCalls
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
@@ -95,8 +98,9 @@ async def running(
             access=access,
             callbacks=callbacks,
         )
-        work = await stack.enter_async_context(_work(tools))
         gate = Gate(Bounds())
+        async with _waiting_room(tools, gate):
+            work = await stack.enter_async_context(_work(tools))
         probes = Probes(health=health, gate=gate, metrics=_MetricsPage(metrics, work).render)
         calls = Calls(
             jobs=JobCalls(jobs=work.jobs, access=access, gate=gate, observer=metrics, monotonic=clock.monotonic),
@@ -132,13 +136,27 @@ async def running(
             gate.drain()
 
 
+@asynccontextmanager
+async def _waiting_room(tools: Tools, gate: Gate) -> AsyncIterator[None]:
+    """While Kafka is waited for, whoever calls is told so, and nobody takes the process for dead."""
+    if isinstance(tools.config.ledger, SqliteLedger):
+        yield
+        return
+    probes = Probes(health=tools.health, gate=gate, metrics=partial(tools.metrics.page, Standing()))
+    async with AsyncExitStack() as stack:
+        server = tools.config.server
+        app = waiting_room(probes=probes, with_metrics=server.metrics_listen is None)
+        await _listen(stack, server, app, probes, gate.bounds)
+        yield
+
+
 def _work(tools: Tools) -> AbstractAsyncContextManager[Work]:
     """Raises ConfigError."""
     match tools.config.ledger:
         case SqliteLedger() as section:
             return Embedded.opened(tools, section)
-        case _:
-            raise ConfigError("ledger.kind: is not available in this version")
+        case KafkaLedger() as section:
+            return Replicated.opened(tools, section)
 
 
 def _subscribers(config: Config, log: Log, clock: SystemClock, publisher: Publisher | None) -> Iterator[Subscriber]:

@@ -71,13 +71,6 @@ def load_file(path: Path, environ: Mapping[str, str], read_text: ReadText) -> Co
     raise ConfigError(document.report(str(path), [*document.faults, *faults]))
 
 
-def refuse_unsupported(path: Path, config: Config) -> None:
-    """Raises ConfigError naming whatever is configured and cannot be served by this version."""
-    unsupported = config.unsupported()
-    if unsupported:
-        raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in unsupported))
-
-
 def list_folder(path: Path, config: Config, files_in: ListFiles) -> Sequence[str]:
     """The names of the files in `accounts_dir`; none where there is none. Raises ConfigError: it cannot be read."""
     folder = config.accounts_dir

@@ -1,6 +1,6 @@
 """The whole configuration, as the rest of relay gets it: complete, checked, frozen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -100,11 +100,3 @@ class Config(Section):
         """Where jobs are read from. With a Kafka ledger that is where those of the API go, so it is always there."""
         implied = KafkaIntake() if isinstance(self.ledger, KafkaLedger) else None
         return self.intake.kafka or implied
-
-    def unsupported(self) -> tuple[str, ...]:
-        """A sentence, beginning with its key, for everything that is configured and that this version cannot serve."""
-        return tuple(f"{key}: is not available in this version" for key, used in self._later() if used)
-
-    def _later(self) -> Iterator[tuple[str, bool]]:
-        """What later versions serve, and whether it is asked for."""
-        yield "ledger.kind", isinstance(self.ledger, KafkaLedger)

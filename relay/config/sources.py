@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from relay.config.document import text_of
 from relay.config.folder import AccountFile, account_files, layers_of, read_account_file
 from relay.config.interpolation import ReadText, read_text
-from relay.config.loading import list_folder, load_file, refuse_unsupported, with_accounts
+from relay.config.loading import list_folder, load_file, with_accounts
 from relay.config.models import Config
 from relay.config.settling import Found, settle
 from relay.errors import ConfigError
@@ -94,7 +94,6 @@ class Sources:
     def _load(self, text: str, read: ReadText) -> Config:
         """The configuration with this text, whatever the file says now. Raises ConfigError."""
         config = load_file(self._path, self._environ, lambda path: text if path == self._path else read(path))
-        refuse_unsupported(self._path, config)
         if _folder_of(config) != self._folder:
             list_folder(self._path, config, account_files)
         return config

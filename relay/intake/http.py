@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from relay.errors import CursorExpired, LedgerError, Unavailable, UnknownSink
+from relay.errors import CursorExpired, LedgerError, Reason, Unavailable, UnknownSink
 from relay.intake.account_calls import AccountCalls
 from relay.intake.calls import JobCalls
 from relay.intake.delivery_calls import DeliveryCalls
@@ -69,18 +69,23 @@ def operations(*, probes: Probes) -> web.Application:
     return _application(*_operations(probes, with_metrics=True))
 
 
+def waiting_room(*, probes: Probes, with_metrics: bool) -> web.Application:
+    """Health, and for every other call: not yet."""
+    return _application(*_operations(probes, with_metrics=with_metrics), elsewhere=_not_yet)
+
+
 def _operations(probes: Probes, *, with_metrics: bool) -> list[Route]:
     health: list[Route] = [("GET", "/livez", probes.live), ("GET", "/readyz", probes.ready)]
     return [*health, ("GET", "/metrics", probes.metrics)] if with_metrics else health
 
 
-def _application(*routes: Route) -> web.Application:
+def _application(*routes: Route, elsewhere: Handler | None = None) -> web.Application:
     app = web.Application()
     for method, path, handler in routes:
         app.router.add_route(method, path, _answering(handler), expect_handler=wait_for_invitation)
         if method == hdrs.METH_GET:
             app.router.add_route(hdrs.METH_HEAD, path, _answering(handler))
-    app.router.add_route(hdrs.METH_ANY, ANYWHERE, _answering(_no_such_call))
+    app.router.add_route(hdrs.METH_ANY, ANYWHERE, _answering(elsewhere or _no_such_call))
     return app
 
 
@@ -132,6 +137,10 @@ def _answering(handler: Handler) -> Handler:
             return _response(BUG)
 
     return answer
+
+
+async def _not_yet(_: web.Request) -> web.Response:
+    raise Unavailable(Reason.LEDGER_UNAVAILABLE, "relay waits for the ledger", 5.0)
 
 
 async def _no_such_call(request: web.Request) -> web.Response:

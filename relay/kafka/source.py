@@ -47,7 +47,7 @@ class PartitionSource:
         self._connection = connection
         self._topic = topic
         self._partition = partition
-        self.show = show
+        self._show = show
 
     async def describe(self) -> Topic:
         """Raises KafkaFailure."""
@@ -56,6 +56,10 @@ class PartitionSource:
     async def open(self, topic: Topic, offsets: Mapping[int, int]) -> Reader:
         """`offsets`: where to begin; the start, if it is not among them. Raises KafkaFailure."""
         return await Reader.open(self._connection, topic, offsets, partitions=[self._partition])
+
+    async def show(self, offsets: Mapping[int, int]) -> None:
+        """For tools that watch lag: what comes next, by partition."""
+        await self._show(offsets)
 
     async def close(self) -> None:
         """Nothing is held."""

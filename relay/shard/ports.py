@@ -122,7 +122,7 @@ class Log(Protocol):
 
 
 class Heartbeat(Protocol):
-    def __call__(self, loop: str) -> None:
+    def __call__(self, loop: str, /) -> None:
         """The loop of this name has finished an iteration, successful or not."""
 
 

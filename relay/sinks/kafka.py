@@ -21,7 +21,7 @@ class KafkaSink:
 
     async def send(self, event: CloudEvent) -> Attempt:
         try:
-            await self._publisher.publish(self._record(event))
+            await self._publisher.publish(record_of(event, topic=self._topic, in_binary=self._in_binary))
         except NotPublished as failure:
             return _attempt(failure)
         return Attempt()
@@ -29,12 +29,14 @@ class KafkaSink:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _record(self, event: CloudEvent) -> Record:
-        key = event.partitionkey.encode()
-        if self._in_binary:
-            return Record(topic=self._topic, key=key, value=event.data, headers=binary(event))
-        headers = [("content-type", STRUCTURED_CONTENT_TYPE.encode())]
-        return Record(topic=self._topic, key=key, value=structured(event), headers=headers)
+
+def record_of(event: CloudEvent, *, topic: str, in_binary: bool) -> Record:
+    """The record that this event is. `in_binary`: else in structured mode."""
+    key = event.partitionkey.encode()
+    if in_binary:
+        return Record(topic=topic, key=key, value=event.data, headers=binary(event))
+    headers = [("content-type", STRUCTURED_CONTENT_TYPE.encode())]
+    return Record(topic=topic, key=key, value=structured(event), headers=headers)
 
 
 def _attempt(failure: NotPublished) -> Attempt:

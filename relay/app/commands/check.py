@@ -14,9 +14,8 @@ from relay.app.checks.accounts import try_account
 from relay.app.checks.kafka import try_kafka
 from relay.app.checks.machine import try_ledger, try_listen
 from relay.app.checks.sinks import try_sink, unusable
-from relay.app.commands.serve import load_supported
 from relay.app.terminal import COLOURS, console, say
-from relay.config import Config
+from relay.config import Config, load
 from relay.config.accounts import Account
 from relay.config.models import SqliteLedger
 from relay.config.sinks import KafkaSink
@@ -30,7 +29,7 @@ ANSWER_SECONDS = 10.0  # a person waits
 
 def run(*, config: Path, environ: Mapping[str, str], offline: bool, account: str | None) -> int:
     """0, or 1 where anything failed. Raises ConfigError."""
-    loaded = load_supported(config, environ)
+    loaded = load(config, environ)
     accounts = chosen(loaded.accounts, account)
     findings = [_configuration(config, loaded), *_machine(loaded, offline=offline)]
     if offline:

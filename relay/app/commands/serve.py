@@ -9,8 +9,7 @@ from pathlib import Path
 from relay.app import process
 from relay.app.reload import Reloading
 from relay.app.service import running
-from relay.config import Config, Sources, load
-from relay.config.loading import refuse_unsupported
+from relay.config import Sources
 from relay.errors import ConfigError
 from relay.ops import memory
 from relay.ops.logging import configure
@@ -26,13 +25,6 @@ def run(*, config: Path, environ: Mapping[str, str]) -> int:
     except ConfigError as error:
         raise ConfigError(f"{config}: {error}") from error
     return 0
-
-
-def load_supported(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration, of which this version can serve all. Raises ConfigError."""
-    config = load(path, environ)
-    refuse_unsupported(path, config)
-    return config
 
 
 async def serve(sources: Sources, log: Log) -> None:

@@ -59,7 +59,6 @@ def test_it_runs_as_it_stands(tmp_path):
     assert (account.name, account.base_url, account.auth.kind) == ("demo", "http://127.0.0.1:8090", "bearer")
     assert (sink.name, sink.kind, sink.events) == ("console", "log", frozenset(EventType))
     assert (config.ledger.kind, config.ledger.path) == ("sqlite", "./relay.db")
-    assert config.unsupported() == ()
 
 
 EXAMPLE = re.compile(r"^(?P<indent> *)# (?:- )?(?P<key>[a-z_]+):(?: .*)?$|^(?P<item> *)# - .*$")

@@ -13,6 +13,7 @@ from relay.kafka.membership import Membership, NotAMember
 
 PARTITIONS = 6
 SESSION_SECONDS = 6.0  # brokers allow no less
+LONG_SESSION_SECONDS = 40.0  # what happens much sooner has not waited for it
 SECONDS_MAX = 60.0
 
 
@@ -63,10 +64,15 @@ def lines():
 
 
 @pytest.fixture
-async def join(kafka, topics, lines):
+def session_seconds():
+    return SESSION_SECONDS
+
+
+@pytest.fixture
+async def join(kafka, topics, lines, session_seconds):
     """Makes members of one group, as many as are asked for."""
     topic = await topics.create("intake", partitions=PARTITIONS)
-    group = Group(name=topic, topic=topic, session_seconds=SESSION_SECONDS)
+    group = Group(name=topic, topic=topic, session_seconds=session_seconds)
     async with AsyncExitStack() as stack:
 
         def make():
@@ -92,6 +98,7 @@ def shared(*ones):
     return sum(sizes) == PARTITIONS == len(frozenset().union(*parts)) and max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("session_seconds", [LONG_SESSION_SECONDS])
 async def test_partitions_are_shared_and_move_as_little_as_can_be_and_at_once_when_one_leaves(join):
     first = join()
     await until(lambda: shared(first))
@@ -106,7 +113,7 @@ async def test_partitions_are_shared_and_move_as_little_as_can_be_and_at_once_wh
     began = time.monotonic()
     await third.membership.close()
     await until(lambda: shared(first, second))
-    assert time.monotonic() - began < SESSION_SECONDS / 2
+    assert time.monotonic() - began < LONG_SESSION_SECONDS / 2
     assert first.has > before[0]
     assert second.has > before[1]
     assert {len({member.id for member in one.members}) for one in (first, second)} == {1}

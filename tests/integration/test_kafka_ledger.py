@@ -13,11 +13,11 @@ from kafka.wire import END_TXN, wire_to
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job
 from relay.core.record import Batch, Retention
-from relay.errors import LedgerError, LedgerLost, LedgerUnusable
+from relay.errors import LedgerError, LedgerLost, LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.topics import describe_topic
 from relay.ledger.kafka import producer as producing
-from relay.ledger.kafka.producer import PartitionProducer
+from relay.ledger.kafka.producer import Expired, PartitionProducer
 from relay.ledger.kafka.records import Record
 from relay.ledger.kafka.topics import LedgerTopic
 
@@ -225,6 +225,63 @@ class TestDoubt:
         wire.mend()
         with pytest.raises(LedgerLost):
             await ledger.commit(jobs(A))
+
+
+class TestExpired:
+    """The broker forgets a producer that had nothing to commit for a week."""
+
+    @pytest.fixture
+    def forgotten(self, monkeypatch):
+        """To be called with how many of the next commits fail for it."""
+        commit = PartitionProducer.commit
+        left = [0]
+
+        async def forgetful(producer, *records):
+            if left[0]:
+                left[0] -= 1
+                raise Expired(Reason.UNAVAILABLE, "invalid producer id mapping")
+            return await commit(producer, *records)
+
+        monkeypatch.setattr(PartitionProducer, "commit", forgetful)
+        return lambda times: left.__setitem__(0, times)
+
+    async def test_its_owner_does_not_notice(self, opened, forgotten):
+        ledger = await opened()
+        forgotten(1)
+        await ledger.commit(jobs(A))
+        await ledger.commit(jobs(B))
+        assert await known(await opened("second")) == {A.key, B.key}
+
+    async def test_where_another_producer_is_forgotten_as_well_it_is_an_error(self, opened, forgotten):
+        ledger = await opened()
+        forgotten(2)
+        with pytest.raises(LedgerError, match="invalid producer id mapping"):
+            await ledger.commit(jobs(A))
+        await ledger.commit(jobs(B))
+        assert await known(ledger) == {B.key}
+
+
+async def test_while_a_broker_answers_nothing_commits_fail_in_bounded_time(opened, broker, impatient):
+    """As a leader does that hangs, or is cut off."""
+    ledger = await opened()
+    await ledger.commit(jobs(A))
+    broker.freeze()
+    began = time.monotonic()
+    with pytest.raises(LedgerError):
+        await ledger.commit(jobs(B))
+    assert time.monotonic() - began < 5.0
+    broker.thaw()
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await ledger.commit(Batch(marks={"m": b"1"}))
+                break
+            except LedgerLost:  # it was written after all
+                await ledger.close()
+                await ledger.open()
+            except LedgerError:
+                await asyncio.sleep(0.1)
+    assert await ledger.marks() == {"m": b"1"}
 
 
 async def test_an_image_that_is_damaged_is_lost_to_its_owner_and_read_anew(opened):

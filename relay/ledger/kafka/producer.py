@@ -7,7 +7,8 @@ what became of it.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Self
+from itertools import chain
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -132,8 +133,9 @@ class PartitionProducer:
 
     async def end(self) -> None:
         """Drop what is unsent. Bounded. What is open stays so until the next producer starts, or its time is up."""
+        waiters = list(_waiters(self._client))  # of which some are nowhere once they have failed
         await end_client(self._client)
-        for waiter in _waiters(self._client):
+        for waiter in (*waiters, *_waiters(self._client)):
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # looked at, so that nobody complains
 
@@ -163,13 +165,15 @@ class PartitionProducer:
                     await each
 
 
-def _waiters(client: AIOKafkaProducer) -> Iterator[asyncio.Future[None]]:
+def _waiters(client: AIOKafkaProducer) -> Iterator[asyncio.Future[Any]]:
     """What aiokafka leaves failed where nobody waited for it."""
     outcome = client._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - there is no other way, here and below
     if outcome is not None:
         yield outcome
-    for unsent in client._message_accumulator._batches.values():  # noqa: SLF001
-        yield from (batch._drain_waiter for batch in unsent)  # noqa: SLF001
+    accumulator = client._message_accumulator  # noqa: SLF001
+    for batch in (*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches):  # noqa: SLF001
+        yield batch.future
+        yield batch._drain_waiter  # noqa: SLF001
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from relay.core.record import AlreadyKnown, Backlog, Batch, EventFilter, Positio
 from relay.errors import LedgerError, LedgerUnusable
 from relay.ledger.kafka.image import Image
 from relay.ledger.kafka.reading import from_records
+from relay.ledger.kafka.records import changes_of
 from relay.ledger.sqlite import SqliteLedger
 
 JOB = Job(account="acme", id="1", tracked_at=100.0, state="working")
@@ -141,6 +142,13 @@ class TestPosition:
             await image_at(path, source="another/0").open()
         assert await image.rows.find([JOB.key]) == {JOB.key: JOB}
 
+    async def test_one_that_is_followed_for_long_without_seeing_the_end_is_outdated(self, image):
+        await put(image, Batch(jobs=[JOB]))
+        image._now = lambda: 1050.0
+        assert not image.outdated
+        image._now = lambda: 1050.1
+        assert image.outdated
+
     async def test_it_can_start_over(self, image):
         await put(image, Batch(jobs=[JOB]))
         await image.start_over()
@@ -196,6 +204,100 @@ class TestOrder:
         before = await everything(image.rows)
         await image.apply(from_records(records), 1, at_end=True)
         assert await everything(image.rows) == before
+
+
+class Ear:
+    def __init__(self):
+        self.heard = []
+
+    def begun(self):
+        self.heard.append("begun")
+
+    def current(self, newest):
+        self.heard.append(newest)
+
+    def changed(self, jobs):
+        self.heard.append(list(jobs))
+
+
+class TestCurrent:
+    """An image is current once it was at its end; only then its rows are told."""
+
+    @pytest.fixture
+    async def ear(self):
+        return Ear()
+
+    @pytest.fixture
+    async def image(self, path, ear):
+        made = Image(path, source="topic/0", tombstones_kept_seconds=100.0, now=lambda: 1000.0, listener=ear)
+        await made.open()
+        yield made
+        await made.close()
+
+    async def test_its_listener_hears_of_it_and_of_rows_from_then_on(self, image, ear):
+        await put(image, Batch(jobs=[event(JOB, EventType.STARTED, 7)]))
+        assert (image.is_current, ear.heard) == (False, [])
+        await image.settle()
+        assert (image.is_current, ear.heard) == (True, [7])
+        await put(image, Batch(jobs=[JOB]), offset=2)
+        await put(image, Batch(marks={"m": b"1"}), offset=3)
+        await image.settle()
+        assert ear.heard == [7, [JOB]]
+
+    async def test_one_that_begins_anew_is_not(self, image, ear):
+        await put(image, Batch(jobs=[JOB]))
+        await image.settle()
+        await image.start_over()
+        assert (image.is_current, ear.heard) == (False, [0, "begun"])
+        await put(image, Batch(jobs=[JOB]))
+        await image.settle()
+        assert (image.is_current, ear.heard) == (True, [0, "begun", 0])
+
+    async def test_nor_is_one_that_was_just_opened(self, image):
+        await put(image, Batch(jobs=[JOB]))
+        await image.settle()
+        await image.close()
+        await image.open()
+        assert not image.is_current
+
+
+class TestEndWanted:
+    """Whether an image that is followed wants to be told where the log ends."""
+
+    async def test_until_what_may_be_out_of_order_was_settled(self, image, path):
+        assert image.end_wanted
+        await put(image, Batch(jobs=[JOB]))
+        await image.settle()
+        assert not image.end_wanted
+        stray = from_records(image.records_of(changes_of(Batch(deliveries=[replace(DELIVERY, job_id="2")]))))
+        await image.apply(stray, 2, at_end=False)
+        assert image.end_wanted
+        await image.close()
+        again = image_at(path)
+        await again.open()
+        assert again.end_wanted
+        await again.settle()
+        assert not again.end_wanted
+        assert await again.rows.backlog() == {}
+        await again.close()
+
+    async def test_an_event_before_others_may_be_out_of_order_unless_it_was_there(self, image):
+        first, second = event(JOB, EventType.STARTED, 1), event(replace(JOB, id="2"), EventType.STARTED, 3)
+        await put(image, Batch(jobs=[first, second]))
+        await image.settle()
+        await put(image, Batch(jobs=[first, event(first, EventType.COMPLETED, 4)]), offset=2)
+        assert not image.end_wanted
+        await put(image, Batch(jobs=[event(replace(JOB, id="3"), EventType.STARTED, 2)]), offset=3)
+        assert image.end_wanted
+
+    async def test_and_when_it_was_told_long_ago(self, image):
+        """Or an image of a partition that nobody writes to would be thrown away at the next start."""
+        await put(image, Batch(jobs=[JOB]))
+        await image.settle()
+        image._now = lambda: 1001.0
+        assert image.end_wanted
+        await image.apply(from_records([]), 1, at_end=True)
+        assert not image.end_wanted
 
 
 class TestForgetting:

@@ -1,9 +1,7 @@
-"""A batch survives its records, in whatever pieces they are read; what a newer relay wrote is kept or refused."""
+"""A batch survives its records, in whatever pieces they are read."""
 
 from dataclasses import replace
 
-import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +9,6 @@ from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job
 from relay.core.job_row import decode
 from relay.core.record import Batch, Positions
-from relay.errors import Undecipherable
 from relay.ledger.kafka.reading import from_records
 from relay.ledger.kafka.records import Changes, Record, changes_of, incarnation_of, to_records
 from relay.ledger.rows import decode_delivery
@@ -106,70 +103,3 @@ def test_a_forgotten_job_leaves_tombstones_and_then_what_it_took_with_it():
 def test_of_equal_keys_in_one_batch_the_last_row_counts():
     newer = replace(JOB, state="completed")
     assert changes_of(Batch(jobs=[JOB, newer])).jobs == (newer,)
-
-
-@pytest.mark.parametrize("tail", [b',"later":{"a":[1,null]}', b',"later":"\xc3\xa9","more":1.50'])
-def test_fields_of_a_job_that_are_unknown_survive_a_rewrite(tail):
-    [record] = to_records(changes_of(Batch(jobs=[JOB])), {})
-    later = Record(record.key, record.value[:-1] + tail + b"}")
-    read = from_records([later])
-    assert rows_of(read).jobs == (JOB,)
-    changed = replace(JOB, state="completed")
-    [again] = to_records(changes_of(Batch(jobs=[changed])), read.unknown)
-    assert again.value.endswith(tail + b"}")
-    assert rows_of(from_records([again])).jobs == (changed,)
-    assert from_records([again, record]).unknown == {}
-
-
-def test_fields_of_a_delivery_that_are_unknown_survive_a_rewrite():
-    [record] = to_records(changes_of(Batch(deliveries=[DELIVERY])), {})
-    read = from_records([Record(record.key, record.value[:-1] + b',"later",[2]]')])
-    assert rows_of(read).deliveries == (DELIVERY,)
-    [again] = to_records(changes_of(Batch(deliveries=[replace(DELIVERY, attempts=3)])), read.unknown)
-    assert orjson.loads(again.value)[12:] == ["later", [2]]
-
-
-def test_what_is_unknown_goes_with_its_row():
-    [record] = to_records(changes_of(Batch(jobs=[JOB])), {})
-    unknown = {record.key: b',"later":1'}
-    assert to_records(Changes(gone_jobs={incarnation_of(JOB)}), unknown) == [Record(record.key, None)]
-
-
-@pytest.mark.parametrize(
-    ("key", "row", "says"),
-    [
-        (b'["job","acme","1",100.0]', b'{"v":99,"account":"acme","later":1}', "a job row of version 99"),
-        (
-            b'["job","acme","1",100.0]',
-            b'{"v":99,"account":"acme","id":"1","tracked_at":100.0,"later":1}',
-            "a job row of version 99, newer than",
-        ),
-        (b'["delivery","acme","1",100.0,"s"]', b"[99,1]", "a delivery row of version 99"),
-        (b'["positions"]', b'{"v":99}', "positions of version 99"),
-        (b'["invoice",1]', b"{}", "not a key of this version of relay: upgrade relay"),
-    ],
-)
-def test_what_a_newer_relay_wrote_is_refused_by_name(key, row, says):
-    with pytest.raises(Undecipherable, match=says) as told:
-        from_records([Record(key, row)])
-    assert key.decode() in str(told.value)
-    assert "upgrade relay" in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("key", "row"),
-    [
-        (b"", b""),
-        (b"\xff", b"{}"),
-        (b"[]", b"{}"),
-        (b'["job","acme","1",100.0]', b"not JSON"),
-        (b'["job","acme","1",100.0]', b"[]"),
-        (b'["delivery","acme","1",100.0,"s"]', b"{}"),
-        (b'["delivery","acme","1",100.0,"s"]', b"[1,2,3,4,5,6,7,8,9,10,11,12,13]"),
-        (b'["positions"]', b"[]"),
-        (b'["positions"]', b"\xff"),
-    ],
-)
-def test_other_bytes_are_refused(key, row):
-    with pytest.raises(Undecipherable):
-        from_records([Record(key, row)])

@@ -81,6 +81,7 @@ FRESHNESS = Row(
             "an end can be seen at most.",
             queries=quantiles("relay_unseen_seconds"),
             unit="s",
+            width=12,
         ),
         Graph(
             title="Jobs per request",
@@ -88,6 +89,7 @@ FRESHNESS = Row(
             queries=[
                 ratio("relay_unseen_seconds_count{@relay}", 'relay_zendesk_requests_total{@relay, outcome="ok"}'),
             ],
+            width=12,
         ),
     ),
 )

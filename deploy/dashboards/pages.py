@@ -113,7 +113,13 @@ _SOURCE_CHOICE: Json = {
     "includeAll": False,
     "current": {},
 }
-_RUNBOOKS: Json = {"type": "constant", "name": "runbooks", "query": RUNBOOKS, "hide": 2}
+_RUNBOOKS: Json = {
+    "type": "constant",
+    "name": "runbooks",
+    "query": RUNBOOKS,
+    "current": {"text": RUNBOOKS, "value": RUNBOOKS},
+    "hide": 2,
+}
 
 
 def _heading(title: str, number: int, y: int) -> Json:

@@ -21,6 +21,8 @@ BACK_SECONDS = 10.0
 MAY_BE_EMPTY = frozenset[str]()
 """Queries that are in order without data. It is better to let the scene make some."""
 
+pytestmark = pytest.mark.timeout(300)  # of a busy machine; it takes ten seconds on a quiet one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:

@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 OWN = "image/"  # the names of marks that are the image's own and stand in no record
 POSITION = f"{OWN}position"
-UNSETTLED = f"{OWN}unsettled"  # is there while something may be out of order, see `Image.settle`
 UNKNOWN = f"{OWN}unknown/"  # + key: fields of the row that this version does not know
 AGE_MAX = 0.5  # of the time that tombstones are kept
 AGE_TOLD_MAX = 0.01  # of that time: so exactly is it recorded that the image is at the end, where nothing comes
@@ -152,7 +151,7 @@ class Image:
             raise LedgerUnusable("this image is of another topic")
         self.offset = None if position is None else position.offset
         self._at = self._now() if position is None else position.at
-        self._settled = position is not None and UNSETTLED not in marks
+        self._settled = position is not None and image_statements.UNSETTLED not in marks
         self.is_current = False
         self._unknown = {
             name.removeprefix(UNKNOWN).encode(): value for name, value in marks.items() if name.startswith(UNKNOWN)
@@ -206,9 +205,10 @@ class Image:
         except (TypeError, ValueError) as error:
             raise LedgerError(f"a value cannot be recorded: {error}") from error
 
-    async def apply(self, read: Read, offset: int, *, at_end: bool) -> None:
+    async def apply(self, read: Read, offset: int, *, at_end: bool, jobs: Sequence[Job] | None = None) -> None:
         """Take up what stands in the log before `offset`. `at_end`: nothing stands there or beyond, yet.
 
+        `jobs`: those that were read, where they are known already.
         Raises LedgerError; if the file is damaged, once it is replaced by an empty one, for which all is to be read.
         """
         at = self._now() if at_end else self._at
@@ -218,15 +218,11 @@ class Image:
             **{UNKNOWN + key.decode(): None for key in lapsed},
             **{UNKNOWN + key.decode(): value for key, value in read.unknown.items()},
         }
-        in_order = self._settled and await self._run(image_statements.in_order, read)
-        if not in_order:
-            own[UNSETTLED] = b"1"
-        await self._run(image_statements.write, read, own)
-        self._settled = in_order
+        self._settled = await self._run(image_statements.write, read, own, settled=self._settled)
         self.offset, self._at = offset, at
         self._unknown = {key: value for key, value in self._unknown.items() if key not in lapsed} | dict(read.unknown)
         if self.is_current and read.jobs:
-            self._listener.changed([decode(job.value) for job in read.jobs])
+            self._listener.changed([decode(job.value) for job in read.jobs] if jobs is None else jobs)
 
     async def settle(self) -> None:
         """To be called where reading has come to the end: what was read out of order is put in order.
@@ -234,7 +230,7 @@ class Image:
         Raises as `apply` does.
         """
         if not self._settled:
-            await self._run(image_statements.settle, UNSETTLED)
+            await self._run(image_statements.settle)
             self._settled = True
         if not self.is_current:
             newest = (await self.rows.positions()).newest

@@ -20,6 +20,9 @@ from relay.ledger.kafka.rows import JobRow
 from relay.ledger.statements import Statement, first, transaction, with_rows
 from relay.ledger.writing import DETECTED_BY, PUT_DELIVERIES, PUT_JOBS, PUT_MARKS, REMOVE_MARKS
 
+UNSETTLED = "image/unsettled"
+"""A mark that is there while something may be out of order: a delivery without its job, or times that do not rise."""
+
 PREPARE = ("PRAGMA foreign_keys = OFF", "PRAGMA synchronous = NORMAL")
 """Loss of power may cost the newest rows, which are read again, but does not damage the file: it is in WAL mode."""
 
@@ -137,19 +140,21 @@ def removal(connection: sqlite3.Connection, gone: Sequence[tuple[float, str, str
     )
 
 
-def write(connection: sqlite3.Connection, read: Read, marks: Mapping[str, bytes | None]) -> None:
-    """All of it or nothing. `marks`: the image's own."""
+def write(connection: sqlite3.Connection, read: Read, marks: Mapping[str, bytes | None], *, settled: bool) -> bool:
+    """All of it or nothing. `marks`: the image's own. `settled`: whether nothing is out of order; so is the answer."""
     with transaction(connection):
-        for sql, values in _statements(connection, read, {**read.marks, **marks}):
+        settled = settled and in_order(connection, read)
+        unsettled = {} if settled else {UNSETTLED: b"1"}
+        for sql, values in _statements(connection, read, {**read.marks, **marks, **unsettled}):
             connection.execute(sql, values)
+    return settled
 
 
-def settle(connection: sqlite3.Connection, unsettled: str) -> None:
-    """`unsettled`: the name of the mark that says so."""
+def settle(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         for sql in SETTLE:
             connection.execute(sql)
-        for sql, values in with_rows(REMOVE_MARKS, [(unsettled,)]):
+        for sql, values in with_rows(REMOVE_MARKS, [(UNSETTLED,)]):
             connection.execute(sql, values)
 
 

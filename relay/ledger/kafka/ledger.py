@@ -191,7 +191,7 @@ class KafkaLedger:
         published = await self._publishable(messages)
         try:
             offset = await self._send(records, published)
-            await self._image.apply(read, offset, at_end=True)
+            await self._image.apply(read, offset, at_end=True, jobs=changes.jobs)
         except BaseException as error:
             self._give_up()
             if isinstance(error.__cause__, Fenced):

@@ -7,7 +7,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,7 +23,6 @@ from kafka.topics import Topics
 
 from relay.simulator import SCENARIOS, Simulator, serve
 from relay.simulator.answer import Request
-from relay.simulator.routing import route
 
 ACCOUNTS = tuple(f"acme-{number}" for number in range(8))
 PARTITIONS = 4
@@ -41,24 +40,38 @@ class Asked(NamedTuple):
     replica: str
 
 
-class Zendesk(Simulator):
-    """Notes who asks: each replica has a token of its own. `beats`: when this process was awake."""
+class Zendesk:
+    """All accounts, each a simulator at a port of its own. `urls`: by account. `beats`: when this process was awake."""
 
     def __init__(self) -> None:
-        super().__init__(seed=1, scenario=SCENARIOS["fast"])
+        self.urls: dict[str, str] = {}
         self.asked: list[Asked] = []
         self.beats: list[float] = []
 
-    def answer(self, request: Request, now: float) -> Any:
-        routed = route(request)
-        if routed is not None:
-            self.asked.append(Asked(now, routed.account, (request.authorization or "").rpartition(" ")[2]))
-        return super().answer(request, now)
+    async def start(self, stack: AsyncExitStack) -> None:
+        for account in ACCOUNTS:
+            port = await stack.enter_async_context(serve(Observed(account, self.asked)))
+            self.urls[account] = f"http://127.0.0.1:{port}"
+        beating = asyncio.create_task(self._beat())
+        stack.callback(beating.cancel)
 
-    async def beat(self) -> None:
+    async def _beat(self) -> None:
         while True:
             self.beats.append(time.time())
             await asyncio.sleep(AWAKE_SECONDS)
+
+
+class Observed(Simulator):
+    """Notes who asks: each replica has a token of its own."""
+
+    def __init__(self, account: str, asked: list[Asked]) -> None:
+        super().__init__(seed=1, scenario=SCENARIOS["fast"])
+        self._name = account
+        self._asked = asked
+
+    def answer(self, request: Request, now: float) -> Any:
+        self._asked.append(Asked(now, self._name, (request.authorization or "").rpartition(" ")[2]))
+        return super().answer(request, now)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +80,6 @@ class Replicas:
 
     folder: Path
     bootstrap: str
-    url: str
     zendesk: Zendesk
     topics: Topics
     names: Mapping[str, str]
@@ -136,8 +148,8 @@ class Replicas:
         """To any replica, until one has acknowledged them; their ids."""
         account = chance.choice(ACCOUNTS)
         wish = {"fate": chance.choice(FATES), "work_seconds": chance.uniform(0.2, 3.0)}
-        body = {"account": account, "count": count, **wish}
-        async with self.session.post(f"{self.url}/simulator/jobs", json=body) as answer:
+        url = f"{self.zendesk.urls[account]}/simulator/jobs"
+        async with self.session.post(url, json={"count": count, **wish}) as answer:
             statuses = (await answer.json())["job_statuses"]
         jobs = {"jobs": [{"account": account, "job_status": status} for status in statuses]}
         told = await peers.submit(self.session, lambda: chance.choice(self.urls), jobs)
@@ -187,7 +199,7 @@ class Replicas:
     def _account(self, account: str, replica: str) -> dict[str, Any]:
         return {
             "name": account,
-            "base_url": f"{self.url}/accounts/{account}",
+            "base_url": self.zendesk.urls[account],
             "allow_http": True,
             "auth": {"kind": "bearer", "token": replica},
             "rate": {"max_requests_per_minute": 60 / GAP_SECONDS, "reserve": 0, "share": 1},
@@ -205,23 +217,19 @@ async def replicas(folder: Path, bootstrap: str, **sections: Any) -> AsyncIterat
         "events": await topics.create("events", partitions=2),
     }
     names["ledger"] = names["intake"].replace("intake", "ledger")
-    beating = asyncio.create_task(zendesk.beat())
-    async with serve(zendesk) as port, peers.client() as session:
+    async with AsyncExitStack() as stack:
+        await zendesk.start(stack)
         found = Replicas(
             folder=folder,
             bootstrap=bootstrap,
-            url=f"http://127.0.0.1:{port}",
             zendesk=zendesk,
             topics=topics,
             names=names,
-            session=session,
+            session=await stack.enter_async_context(peers.client()),
             sections=sections,
         )
-        try:
-            yield found
-        finally:
-            await found.end()
-            beating.cancel()
+        stack.push_async_callback(found.end)
+        yield found
 
 
 def ended(records: Sequence[ConsumerRecord[bytes, bytes]]) -> set[str]:

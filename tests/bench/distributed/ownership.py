@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import orjson
 from bench.distributed.flow import hand_in
@@ -26,22 +28,22 @@ STEADY_SECONDS = 3.0
 
 def ownership(bootstrap: str) -> Iterator[Measurement]:
     # Under the current folder: what is mounted at /tmp may be memory.
-    with TemporaryDirectory(dir=".") as named, asked() as zendesk:
-        yield restore(bootstrap, Path(named), zendesk)
-        yield from hand_overs(bootstrap, Path(named), zendesk)
+    with TemporaryDirectory(dir=".") as named:
+        yield restore(bootstrap, Path(named))
+        yield from hand_overs(bootstrap, Path(named))
 
 
-def restore(bootstrap: str, folder: Path, zendesk: Server) -> Measurement:
+def restore(bootstrap: str, folder: Path) -> Measurement:
     names = create_topics(bootstrap)
-    asyncio.run(hand_in(bootstrap, names, [f"V3-{number:032x}" for number in range(RESTORED)]))
-    url = f"http://127.0.0.1:{zendesk.port}/restore"
-    with replica(folder / "first", bootstrap, names, url, requests_per_minute=1) as first:
-        wait(lambda: told(first, "relay_jobs_tracked") == RESTORED)
-    began = time.monotonic()
-    with replica(folder / "second", bootstrap, names, url, requests_per_minute=1) as second:
-        wait(lambda: told(second, "relay_partitions_owned") == PARTITIONS)
-        seconds = time.monotonic() - began
-        assert told(second, "relay_jobs_tracked") == RESTORED
+    asyncio.run(hand_in(bootstrap, names, [job_id(number) for number in range(RESTORED)]))
+    with asked() as zendesk:
+        with replica(folder / "first", bootstrap, names, url_of(zendesk), requests_per_minute=1) as first:
+            wait(lambda: told(first, "relay_jobs_tracked") == RESTORED)
+        began = time.monotonic()
+        with replica(folder / "second", bootstrap, names, url_of(zendesk), requests_per_minute=1) as second:
+            wait(lambda: told(second, "relay_partitions_owned") == PARTITIONS)
+            seconds = time.monotonic() - began
+            assert told(second, "relay_jobs_tracked") == RESTORED
     return Measurement(
         what=f"from the start of a new replica to polling, {RESTORED:,} rows",
         unit="s",
@@ -50,56 +52,73 @@ def restore(bootstrap: str, folder: Path, zendesk: Server) -> Measurement:
     )
 
 
-def hand_overs(bootstrap: str, folder: Path, zendesk: Server) -> Iterator[Measurement]:
+def hand_overs(bootstrap: str, folder: Path) -> Iterator[Measurement]:
     names = create_topics(bootstrap)
-    asyncio.run(hand_in(bootstrap, names, [f"V3-{number:032x}" for number in range(HANDED_OVER)]))
+    asyncio.run(hand_in(bootstrap, names, [job_id(number) for number in range(HANDED_OVER)]))
     with ExitStack() as stack:
-        for name in ("stays", "stopped"):
-            url = f"http://127.0.0.1:{zendesk.port}/{name}"
-            server = stack.enter_context(replica(folder / name, bootstrap, names, url))
-            wait(lambda server=server: told(server, "relay_partitions_owned") > 0)
+
+        def start(name: str) -> Share:
+            zendesk = stack.enter_context(asked())
+            server = stack.enter_context(replica(folder / name, bootstrap, names, url_of(zendesk)))
+            wait(lambda: told(server, "relay_partitions_owned") > 0)
+            return Share(server, zendesk)
+
+        stays, stopped = start("stays"), start("stopped")
         time.sleep(STEADY_SECONDS)
         yield Measurement(
             what="planned stop of a replica: the longest without a poll of an account",
             unit="s",
-            ours=unwatched(zendesk, server, signal.SIGTERM, "stopped"),
+            ours=unwatched(stopped, stays, signal.SIGTERM),
             at_most=HAND_OVER_SECONDS_MAX,
         )
-        url = f"http://127.0.0.1:{zendesk.port}/killed"
-        killed = stack.enter_context(replica(folder / "killed", bootstrap, names, url))
-        wait(lambda: told(killed, "relay_partitions_owned") > 0)
+        killed = start("killed")
         time.sleep(STEADY_SECONDS)
         yield Measurement(
             what=f"kill -9 of a replica (session {SESSION_SECONDS} s): the longest without a poll",
             unit="s",
-            ours=unwatched(zendesk, killed, signal.SIGKILL, "killed"),
+            ours=unwatched(killed, stays, signal.SIGKILL),
             at_most=KILLED_SECONDS_MAX,
         )
 
 
-def unwatched(zendesk: Server, server: Server, number: signal.Signals, name: str) -> float:
-    """End it, and tell how long its accounts were not asked for, until somebody else did."""
+class Share(NamedTuple):
+    """A replica, and Zendesk as it sees it."""
+
+    replica: Server
+    zendesk: Server
+
+
+def unwatched(ended: Share, stays: Share, number: signal.Signals) -> float:
+    """End it, and tell how long at most an account that it watched was not asked for, until the other did."""
     ended_at = time.time()
-    os.kill(server.pid, number)
-    wait(lambda: all(of_others(one, name, ended_at) for one in by_account(zendesk).values()))
-    gaps = []
-    for one in by_account(zendesk).values():
-        own = one.get(name, ())
-        if own and own[-1] > ended_at - STEADY_SECONDS:
-            gaps.append(of_others(one, name, own[-1])[0] - own[-1])
-    return max(gaps)
+    os.kill(ended.replica.pid, number)
+    last = {account: max(times) for account, times in by_account(ended).items() if max(times) > ended_at - 1}
+    assert last, "it watched nothing"
+    wait(lambda: all(max(by_account(stays).get(account, [0.0])) > at for account, at in last.items()))
+    last = {account: max(by_account(ended)[account]) for account in last}
+    after = by_account(stays)
+    return max(min(moment for moment in after[account] if moment > at) - at for account, at in last.items())
 
 
-def of_others(asked_by: Mapping[str, Sequence[float]], name: str, after: float) -> Sequence[float]:
-    return sorted(at for replica, times in asked_by.items() if replica != name for at in times if at > after)
+def by_account(share: Share) -> Mapping[str, Sequence[float]]:
+    """When its jobs were asked for."""
+    asked_at: dict[str, list[float]] = defaultdict(list)
+    for first_id, times in orjson.loads(call(share.zendesk, "GET", "/asked")).items():
+        asked_at[account_of(first_id)] += times
+    return asked_at
 
 
-def by_account(zendesk: Server) -> Mapping[str, Mapping[str, Sequence[float]]]:
-    by_replica = orjson.loads(call(zendesk, "GET", "/asked"))
-    return {
-        account: {replica: accounts.get(account, ()) for replica, accounts in by_replica.items()}
-        for account in ACCOUNTS
-    }
+def job_id(number: int) -> str:
+    return f"V3-{number:032x}"
+
+
+def account_of(job_id: str) -> str:
+    """As `hand_in` deals them out."""
+    return ACCOUNTS[int(job_id[3:], 16) % len(ACCOUNTS)]
+
+
+def url_of(server: Server) -> str:
+    return f"http://127.0.0.1:{server.port}"
 
 
 def told(server: Server, name: str) -> float:

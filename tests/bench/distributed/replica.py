@@ -1,7 +1,7 @@
 """A replica that is measured, on topics of its own, and the accounts it watches."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ def sections(
             "rate": {"max_requests_per_minute": requests_per_minute, "reserve": 0, "share": 1},
             "polling": {"fresh_within_seconds": 0.05},
         },
-        "accounts": accounts(url),
+        "accounts": [{"name": name, "base_url": url, "allow_http": True} for name in ACCOUNTS],
         "kafka": {"bootstrap_servers": bootstrap},
         "intake": {"kafka": {"topic": names.intake, "group": names.ledger, "dead_letter_topic": names.dead}},
         "ledger": {
@@ -78,7 +78,3 @@ def sections(
         "sinks": [{"name": "bus", "kind": "kafka", "topic": names.events}],
         "log": {"level": "error"},
     }
-
-
-def accounts(url: str) -> Sequence[dict[str, object]]:
-    return [{"name": name, "base_url": f"{url}/{name}", "allow_http": True} for name in ACCOUNTS]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from relay.core.job import STATES, Event, EventType, Items, Job
+from relay.core.job import STATES, Callback, Event, EventType, Items, Job
 from relay.core.results import total_of
 from relay.core.value import value
 
@@ -78,10 +78,10 @@ def event_id(job: Job, event: Event) -> str:
     return f"evt_{blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
-def render(job: Job, event: Event, source: str, metadata: bytes | None = None) -> CloudEvent:
+def render(job: Job, event: Event, source: str, callback: Callback | None = None) -> CloudEvent:
     """The event, one of `job.events`, as everyone gets it. `source`: see `source_of`.
 
-    `metadata`: in place of the event's, for the one who gets it: a callback's is that of its own submission.
+    `callback`: as it gets it, with the metadata and the trace of its own submission.
     """
     return CloudEvent(
         id=event_id(job, event),
@@ -91,8 +91,8 @@ def render(job: Job, event: Event, source: str, metadata: bytes | None = None) -
         time=timestamp(event.detected_at),
         partitionkey=f"{job.account}/{job.id}",
         sequence=f"{event.sequence:010d}",
-        data=orjson.dumps(_data(job, event, event.metadata if metadata is None else metadata)),
-        traceparent=job.traceparent,
+        data=orjson.dumps(_data(job, event, event.metadata if callback is None else callback.metadata)),
+        traceparent=(callback or job).traceparent,
     )
 
 

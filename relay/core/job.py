@@ -125,6 +125,7 @@ class Callback:
 
     url: str = field(repr=False)
     metadata: bytes = EMPTY_METADATA
+    traceparent: str | None = None
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class _EventRow(Struct, array_like=True, gc=False):
 class _CallbackRow(Struct, array_like=True, gc=False):
     url: str
     metadata: Raw
+    traceparent: str | None = None
 
 
 class _JobRow(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
@@ -101,9 +102,7 @@ def encode(job: Job) -> bytes:
             detected_at=job.detected_at,
             completed_at=job.completed_at,
             events=tuple([_encode_event(event, job) for event in job.events]),
-            callbacks=tuple(
-                [_CallbackRow(callback.url, _part(callback.metadata, job.metadata)) for callback in job.callbacks]
-            ),
+            callbacks=tuple([_encode_callback(callback, job) for callback in job.callbacks]),
         )
     )
 
@@ -119,6 +118,10 @@ def _encode_event(event: Event, job: Job) -> _EventRow:
         event.reason,
         event.position,
     )
+
+
+def _encode_callback(callback: Callback, job: Job) -> _CallbackRow:
+    return _CallbackRow(callback.url, _part(callback.metadata, job.metadata), callback.traceparent)
 
 
 def _part(own: bytes | None, of_row: bytes | None) -> Raw:
@@ -181,7 +184,7 @@ def _decode_event(event: _EventRow, metadata: bytes, job_status: bytes | None) -
 
 
 def _decode_callback(callback: _CallbackRow, metadata: bytes) -> Callback:
-    return Callback(url=callback.url, metadata=_whole(callback.metadata, metadata))
+    return Callback(url=callback.url, metadata=_whole(callback.metadata, metadata), traceparent=callback.traceparent)
 
 
 def _whole(part: Raw, of_row: T) -> bytes | T:

@@ -78,7 +78,7 @@ def _merge_metadata(job: Job, metadata: bytes) -> Job:
 
 
 def _add_callback(job: Job, request: TrackRequest) -> Job | None:
-    """A url that is there stays as it is, with the metadata of the submission that named it first."""
+    """A url that is there stays as it is, with what the submission said that named it first."""
     url = request.callback_url
     if url is None or any(callback.url == url for callback in job.callbacks):
         return job
@@ -88,7 +88,7 @@ def _add_callback(job: Job, request: TrackRequest) -> Job | None:
 
 
 def _callback(url: str, request: TrackRequest) -> Callback:
-    return Callback(url=url, metadata=request.metadata)
+    return Callback(url=url, metadata=request.metadata, traceparent=request.traceparent)
 
 
 def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:

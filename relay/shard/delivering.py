@@ -52,7 +52,7 @@ class Delivering:
 
     async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt | None:
         began = self._around.clock.monotonic()
-        message = render(job, event, self._source(job.account), recipient.metadata)
+        message = render(job, event, self._source(job.account), recipient.callback)
         attempt = await self._suspension.unless(partial(sink.send, message))
         if attempt is not None:
             seconds = self._around.clock.monotonic() - began

@@ -6,7 +6,7 @@ from typing import Protocol
 from relay.core.callbacks import CALLBACK, find, subscription_of
 from relay.core.delivery import Delivery, Schedule, Subscription
 from relay.core.endpoint import Endpoint
-from relay.core.job import Job
+from relay.core.job import Callback, Job
 from relay.shard.ports import CallbackSinks, Sink, Subscriber
 
 CALLBACK_CONCURRENCY = 4  # per origin
@@ -14,11 +14,11 @@ CALLBACK_CONCURRENCY = 4  # per origin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Who gets a delivery. `sink` None: the configuration does not allow it any more. `metadata`: see `render`."""
+    """Who gets a delivery. `sink` None: the configuration does not allow it any more. `callback`: see `render`."""
 
     subscription: Subscription
     sink: Sink | None
-    metadata: bytes | None = None
+    callback: Callback | None = None
 
 
 class Route(Protocol):
@@ -78,5 +78,5 @@ class CallbackRoute:
         return Recipient(
             subscription=subscription_of(callback),
             sink=self._sinks.sink_for(callback.url),
-            metadata=callback.metadata,
+            callback=callback,
         )

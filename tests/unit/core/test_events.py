@@ -22,7 +22,7 @@ from relay.core.events import (
     trial,
     types_named,
 )
-from relay.core.job import Event, EventType, Items, Job, Outcome, TrackRequest
+from relay.core.job import Callback, Event, EventType, Items, Job, Outcome, TrackRequest
 from relay.core.job_row import decode, encode
 from relay.core.observe import Rules, expire, give_up, observe, track
 from relay.errors import Reason
@@ -176,12 +176,15 @@ def test_results_that_were_cut_are_said_to_be():
     assert data_of(job, job.events[-1])["results_truncated"] is True
 
 
-def test_a_callback_gets_the_same_event_with_the_metadata_of_its_own_submission():
+@pytest.mark.parametrize("trace", [None, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
+def test_a_callback_gets_the_same_event_with_metadata_and_trace_of_its_own_submission(trace):
     """One id for one event, whoever gets it: a service may be both a sink and a callback."""
     job = seen(STATUS, COMPLETED)
-    usual, own = render(job, job.events[-1], SOURCE), render(job, job.events[-1], SOURCE, b'{"mine":1}')
+    callback = Callback(url="https://a.example/", metadata=b'{"mine":1}', traceparent=trace)
+    usual, own = render(job, job.events[-1], SOURCE), render(job, job.events[-1], SOURCE, callback)
     assert orjson.loads(own.data) == orjson.loads(usual.data) | {"metadata": {"mine": 1}}
-    assert replace(own, data=usual.data) == usual
+    assert own.traceparent == trace
+    assert replace(own, data=usual.data, traceparent=usual.traceparent) == usual
 
 
 def test_a_job_deleted_after_its_end_still_renders_its_end():

@@ -49,7 +49,9 @@ jobs = st.builds(
     detected_at=st.none() | times,
     completed_at=st.none() | text,
     events=st.lists(events, max_size=3).map(tuple),
-    callbacks=st.lists(st.builds(Callback, url=text, metadata=json_objects), max_size=3).map(tuple),
+    callbacks=st.lists(
+        st.builds(Callback, url=text, metadata=json_objects, traceparent=st.none() | text), max_size=3
+    ).map(tuple),
 )
 
 
@@ -90,6 +92,13 @@ def test_what_events_and_callbacks_share_with_their_job_is_kept_once():
     assert again == job
     assert again.events[0].job_status is again.job_status
     assert again.events[0].metadata is again.callbacks[0].metadata is again.metadata
+
+
+def test_a_callback_of_a_row_before_there_were_traces_has_none():
+    job = Job(account="a", id="1", tracked_at=1.0, callbacks=(Callback(url="https://a.example/"),))
+    row = orjson.loads(encode(job))
+    row["callbacks"][0].pop()
+    assert decode(orjson.dumps(row)) == job
 
 
 @given(st.binary() | json_values.map(orjson.dumps))

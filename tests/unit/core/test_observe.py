@@ -326,12 +326,14 @@ class TestTracking:
 class TestCallbacks:
     def test_a_callback_keeps_what_its_own_submission_said(self):
         """Merged metadata is for the configured sinks; nobody else's shows up at a callback."""
-        first = track(calling("https://a.example/", who="a"), NOW)
-        both = track_again(first, calling("https://b.example/", who="b", more=1), NOW + 1)
+        first = track(replace(calling("https://a.example/", who="a"), traceparent="00-a-a-01"), NOW)
+        both = track_again(
+            first, replace(calling("https://b.example/", who="b", more=1), traceparent="00-b-b-01"), NOW + 1
+        )
         assert orjson.loads(both.metadata) == {"who": "a", "more": 1}
         assert both.callbacks == (
-            Callback(url="https://a.example/", metadata=b'{"who":"a"}'),
-            Callback(url="https://b.example/", metadata=b'{"who":"b","more":1}'),
+            Callback(url="https://a.example/", metadata=b'{"who":"a"}', traceparent="00-a-a-01"),
+            Callback(url="https://b.example/", metadata=b'{"who":"b","more":1}', traceparent="00-b-b-01"),
         )
 
     @pytest.mark.parametrize("job", [new_job(), after("working"), after("completed")])

@@ -25,7 +25,7 @@ def test_a_configured_sink_gets_all_of_its_deliveries_with_its_own_limits():
     job = ended_job(0, NOW)
     (row,) = rows_of(job, [ORDERS], NOW)
     recipient = route.recipient(row, job)
-    assert (recipient.sink, recipient.subscription, recipient.metadata) == (sink, ORDERS, None)
+    assert (recipient.sink, recipient.subscription, recipient.callback) == (sink, ORDERS, None)
     assert (route.endpoint, route.label, route.schedule, route.lasting) == ("orders", "orders", schedule, True)
     endpoint = route.open()
     endpoint.begin(0.0)
@@ -39,7 +39,7 @@ def test_each_callback_has_its_own_sink_and_what_was_said_when_it_was_named():
     for url, row in zip(sinks, rows, strict=True):
         recipient = route.recipient(row, job)
         assert recipient.sink is sinks[url]
-        assert recipient.metadata == b'{"for":"%b"}' % url.encode()
+        assert recipient.callback.metadata == b'{"for":"%b"}' % url.encode()
         assert recipient.subscription.sink == row.sink
         assert not recipient.subscription.resumable
     assert (route.label, route.lasting, route.schedule) == ("callback", False, Schedule())

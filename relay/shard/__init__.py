@@ -63,6 +63,7 @@ class Shard:
             live=self.live,
             subscriptions=[subscriber.subscription for subscriber in subscribers],
             published=self._published,
+            source=feed.source,
             surroundings=surroundings,
         )
         self.poller = Poller(

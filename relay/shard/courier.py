@@ -18,9 +18,10 @@ from relay.errors import LedgerError, Unavailable
 from relay.shard.claims import Underway
 from relay.shard.delivering import Delivering
 from relay.shard.ports import Outbox, Surroundings
+from relay.shard.publishing import Published, Publishing
 from relay.shard.recording import Recording
 from relay.shard.routes import Route
-from relay.shard.settling import Settle
+from relay.shard.settling import Change, Settle
 from relay.shard.suspension import Suspension
 from relay.shard.sweeping import SWEEP_SECONDS, sweep
 from relay.shard.waiting import IDLE_SECONDS, wait_for
@@ -57,7 +58,11 @@ class Courier:
         self.since: float | None = None
         self.turned_at = self._used_at = surroundings.clock.monotonic()
         self._suspension = suspension
-        self._delivering = Delivering(route=route, source=source, suspension=suspension, surroundings=surroundings)
+        self._delivering = (
+            Publishing(route=route, writer=writer, surroundings=surroundings)
+            if route.in_ledger
+            else Delivering(route=route, source=source, suspension=suspension, surroundings=surroundings)
+        )
         self._recording = Recording(writer=writer, recorded=self._recorded)
         self._outbox = outbox
         self._writer = writer
@@ -193,15 +198,10 @@ class Courier:
         """This one, and then others as long as there is room for one more: a task for each would cost too much."""
         more = True
         while more:
-            intent = await self._delivering.attempt(underway, probe=trial.probe)
+            ended = await self._delivering.attempt(underway, probe=trial.probe)
             now = self._used_at = self._around.clock.monotonic()
-            self.endpoint.after(trial, intent.attempt if isinstance(intent, Settle) else None, now)
-            if intent is None:
-                self._due = True
-                self._release([underway])
-                self._wake.set()
-            else:
-                self._recording.add(intent, attempts)
+            self.endpoint.after(trial, ended.attempt if isinstance(ended, Settle | Published) else None, now)
+            self._after(ended, underway, attempts)
             self._note()
             if self.endpoint.stands(now):
                 self._put_back()
@@ -210,6 +210,19 @@ class Courier:
             if more:
                 underway, trial = self._next(), self.endpoint.begin(now)
                 self._begin(attempts)
+
+    def _after(
+        self, ended: Settle | Change | Published | None, underway: Underway, attempts: asyncio.TaskGroup
+    ) -> None:
+        match ended:
+            case None:  # nothing has come of it, and it is still due
+                self._due = True
+                self._release([underway])
+                self._wake.set()
+            case Published():
+                self._recorded([underway])
+            case _:
+                self._recording.add(ended, attempts)
 
     def _recorded(self, done: Collection[Underway]) -> None:
         self._release(done)

@@ -81,12 +81,14 @@ class Couriers:
             self._standstill = standstill
         for courier in self.labelled(name):
             courier.stand_still(standstill)
+            self._writer.publications.hold(courier.route.label)
 
     def resume(self, name: str) -> None:
         if name == CALLBACK:
             self._standstill = None
         for courier in self.labelled(name):
             courier.resume()
+            self._writer.publications.let_go(courier.route.label)
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those underway are settled. Idempotent."""

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
-from relay.core.delivery import Delivery, DeliveryKey, Subscription, owe, wants
+from relay.core.delivery import Delivery, DeliveryKey, DeliveryState, Subscription, owe, wants
 from relay.core.job import Event, Job, JobKey
 from relay.core.observe import record
-from relay.core.record import Batch
+from relay.core.publication import publish
+from relay.core.record import Batch, Message
+from relay.errors import NotPublishable
 from relay.shard.claims import Claims, Incarnation, incarnation_of
 from relay.shard.live import Live
+from relay.shard.publications import Publications
 from relay.shard.subscriptions import Subscriptions
 
 
@@ -20,6 +23,7 @@ class Memory:
     live: Live
     claims: Claims
     subscriptions: Subscriptions
+    publications: Publications
 
     def subscription(self, delivery: Delivery, job: Job) -> Subscription | None:
         """What the receiver of this delivery wants to hear; None: nobody knows the sink (any more)."""
@@ -49,9 +53,12 @@ class Found:
 
 
 class Draft:
-    """`position`: of the newest event so far."""
+    """`position`: of the newest event so far. `refusal`: why messages of this batch have not been published."""
 
-    def __init__(self, *, memory: Memory, found: Found, position: int, now: float) -> None:
+    def __init__(
+        self, *, memory: Memory, found: Found, position: int, now: float, refusal: NotPublishable | None = None
+    ) -> None:
+        self.refusal = refusal
         self.now = now
         self.position = position
         self.found = found
@@ -59,6 +66,7 @@ class Draft:
         self.deliveries: dict[DeliveryKey, Delivery] = {}
         self.events: list[tuple[Job, Event]] = []
         self.marks: dict[str, bytes | None] = {}
+        self.messages: list[Message] = []
         self._memory = memory
         self._newest: dict[JobKey, Job] = dict(found.jobs)
         self._unknown: list[JobKey] = []
@@ -71,6 +79,7 @@ class Draft:
             deliveries=tuple(self.deliveries.values()),
             unknown=tuple(self._unknown),
             marks=self.marks,
+            messages=tuple(self.messages),
         )
 
     def newest(self, key: JobKey) -> Job | None:
@@ -123,7 +132,26 @@ class Draft:
         """What this sink is to get of the job's events by now, one of which may be new to it."""
         key = DeliveryKey(job.tracked_at, job.account, job.id, subscription.sink)
         before = self.deliveries.get(key) or self._memory.delivery(key)
-        self.put_delivery(owe(job, before, subscription, self.now))
+        after = owe(job, before, subscription, self.now)
+        first = before is None or before.state is not DeliveryState.PENDING
+        if after is not None and first and subscription.in_ledger and self._memory.publications.may(subscription.sink):
+            after = self.published(after, job, subscription)
+        self.put_delivery(after)
+
+    def published(self, row: Delivery, job: Job, subscription: Subscription) -> Delivery:
+        """The row, once what it owes is among the messages; as it is, where that cannot be published."""
+        if self.refusal is not None and not self.refusal.too_large:
+            return row
+        publication = publish(
+            row,
+            job,
+            subscription,
+            source=self._memory.publications.source(job.account),
+            now=self.now,
+            withheld=() if self.refusal is None else self.refusal.too_large,
+        )
+        self.messages += publication.messages
+        return publication.delivery
 
     def put_delivery(self, row: Delivery | None) -> None:
         """None: it stays as it is."""

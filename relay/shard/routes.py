@@ -22,13 +22,17 @@ class Recipient:
 
 
 class Route(Protocol):
-    """`endpoint`: its name. `label`: what metrics and people call it. `lasting`: there also while nothing is owed."""
+    """`endpoint`: its name. `label`: what metrics and people call it. `lasting`: there also while nothing is owed.
+
+    `in_ledger`: see Subscription.
+    """
 
     endpoint: str
     label: str
     schedule: Schedule
     concurrency: int
     lasting: bool
+    in_ledger: bool
 
     def open(self) -> Endpoint:
         """An endpoint without a past."""
@@ -43,6 +47,7 @@ class SinkRoute:
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.endpoint = self.label = subscriber.subscription.sink
+        self.in_ledger = subscriber.subscription.in_ledger
         self.schedule = subscriber.schedule
         self.concurrency = subscriber.concurrency
         self._rate_per_second = subscriber.rate_per_second
@@ -60,6 +65,7 @@ class CallbackRoute:
 
     label = CALLBACK
     lasting = False
+    in_ledger = False
     schedule = Schedule()
     concurrency = CALLBACK_CONCURRENCY
 

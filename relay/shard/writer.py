@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from relay.core.delivery import Delivery, Subscription
 from relay.core.job import Job
 from relay.core.record import AlreadyKnown, Batch
-from relay.errors import LedgerError, LedgerLost, Reason, Unavailable
+from relay.errors import LedgerError, LedgerLost, NotPublishable, Reason, Unavailable
 from relay.shard.claims import Claims, Underway
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.intents import End, Intent, Observe
 from relay.shard.live import Live
 from relay.shard.ports import Recorder, Surroundings
+from relay.shard.publications import Publications
 from relay.shard.questions import Questions, reply
 from relay.shard.settling import Revival
 from relay.shard.subscriptions import Subscriptions
@@ -48,7 +49,10 @@ class _Decided(NamedTuple):
 
 
 class Writer:
-    """`published`: called after each commit with what is now true, before anyone who waited resumes."""
+    """`published`: called after each commit with what is now true, before anyone who waited resumes.
+
+    `source`: by account, the CloudEvents source of its events.
+    """
 
     def __init__(
         self,
@@ -57,11 +61,18 @@ class Writer:
         live: Live,
         subscriptions: Sequence[Subscription],
         published: Callable[[Sequence[Job], Sequence[Delivery]], None],
+        source: Callable[[str], str],
         surroundings: Surroundings,
     ) -> None:
         self._recorder = recorder
         self._claims = Claims()
-        self._memory = Memory(live=live, claims=self._claims, subscriptions=Subscriptions(subscriptions))
+        self.publications = Publications(source=source, metrics=surroundings.metrics, log=surroundings.log)
+        self._memory = Memory(
+            live=live,
+            claims=self._claims,
+            subscriptions=Subscriptions(subscriptions),
+            publications=self.publications,
+        )
         self._published = published
         self._around = surroundings
         self._queue: deque[_Waiting] = deque()
@@ -188,20 +199,38 @@ class Writer:
     async def _record(self, waiting: Sequence[_Waiting]) -> _Decided:
         """Decided as if nobody knew a job that is not live, since so it mostly is; once more where the ledger does."""
         found = Found(deliveries=await self._read(waiting))
-        decided = self._decide(waiting, found)
         try:
-            await self._commit(decided.draft.batch)
+            return await self._publish_with(waiting, found)
         except AlreadyKnown as known:
-            decided = self._decide(waiting, replace(found, jobs=known.jobs))
-            await self._commit(decided.draft.batch)
-        return decided
+            return await self._publish_with(waiting, replace(found, jobs=known.jobs))
+
+    async def _publish_with(self, waiting: Sequence[_Waiting], found: Found) -> _Decided:
+        """What cannot be published stays owed: decided once more, without what is too large, or without any message."""
+        refusal: NotPublishable | None = None
+        while True:
+            decided = self._decide(waiting, found, refusal)
+            batch = decided.draft.batch
+            try:
+                await self._commit(batch)
+            except NotPublishable as error:
+                if not batch.messages:
+                    raise
+                refusal = error if refusal is None else NotPublishable(str(error), error.reason)
+            else:
+                return decided
 
     async def _read(self, waiting: Sequence[_Waiting]) -> Mapping[object, Sequence[tuple[Delivery, Job]]]:
         revivals = [one.intent for one in waiting if isinstance(one.intent, Revival)]
         return {revival: await revival.read(self._recorder) for revival in revivals}
 
-    def _decide(self, waiting: Sequence[_Waiting], found: Found) -> _Decided:
-        draft = Draft(memory=self._memory, found=found, position=self._position, now=self._around.clock.now())
+    def _decide(self, waiting: Sequence[_Waiting], found: Found, refusal: NotPublishable | None) -> _Decided:
+        draft = Draft(
+            memory=self._memory,
+            found=found,
+            position=self._position,
+            now=self._around.clock.now(),
+            refusal=refusal,
+        )
         answers: list[tuple[_Waiting, object]] = []
         deferred: list[_Waiting] = []
         for one in waiting:
@@ -218,10 +247,15 @@ class Writer:
         began = self._around.clock.monotonic()
         try:
             await self._recorder.commit(batch)
-        except LedgerError:
-            self._around.metrics.commit("failed", self._around.clock.monotonic() - began)
+        except LedgerError as error:
+            seconds = self._around.clock.monotonic() - began
+            self._around.metrics.commit("failed", seconds)
+            if isinstance(error, NotPublishable):
+                self.publications.refused(batch.messages, error, seconds)
             raise
-        self._around.metrics.commit("committed", self._around.clock.monotonic() - began)
+        seconds = self._around.clock.monotonic() - began
+        self._around.metrics.commit("committed", seconds)
+        self.publications.published(batch.messages, seconds)
 
     def _publish(self, draft: Draft) -> None:
         self._position = draft.position

@@ -62,7 +62,7 @@ def nothing_new() -> Measurement:
 def idle_poller(clock: Now) -> Poller:
     unused: Any = None  # nothing is recorded or logged where nothing is new
     around = Surroundings(clock=clock, random=Random(0), metrics=Metrics(), log=unused, beat=unused)
-    writer = Writer(recorder=unused, live=Live(), subscriptions=(), published=unused, surroundings=around)
+    writer = Writer(recorder=unused, live=Live(), subscriptions=(), published=unused, source=str, surroundings=around)
     account = Account(name="acme", source="", rate=Rate(), polling=Polling(), zendesk=unused)
     settings = Settings(rules=Rules(), polling=Polling())
     return Poller(accounts=[account], writer=writer, settings=settings, surroundings=around, random=Random(0))

@@ -90,6 +90,7 @@ def test_many_events_for_many_sinks_at_once_hold_up_nobody():
             live=live,
             subscriptions=[Subscription(sink=f"sink-{number}") for number in range(SINKS)],
             published=lambda *_: None,
+            source=str,
             surroundings=Surroundings(
                 clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None
             ),

@@ -11,15 +11,19 @@ from relay.shard.claims import Claims
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.intents import End, Note, Observe, Track, Untrack
 from relay.shard.live import Live
+from relay.shard.publications import Publications
 from relay.shard.subscriptions import Subscriptions
 
 NOW = 1_750_000_000.0
+PUBLICATIONS = Publications(source=str, metrics=None, log=None)
 URL, OTHER_URL = "https://hooks.example/a", "https://hooks.example/b"
 SUBSCRIPTIONS = (Subscription(sink="all", types=frozenset(EventType)), Subscription(sink="final"))
 
 
 def draft_on(live=None, *found):
-    memory = Memory(live=live or Live(), claims=Claims(), subscriptions=Subscriptions(SUBSCRIPTIONS))
+    memory = Memory(
+        live=live or Live(), claims=Claims(), subscriptions=Subscriptions(SUBSCRIPTIONS), publications=PUBLICATIONS
+    )
     return Draft(memory=memory, found=Found(jobs={job.key: job for job in found}), position=7, now=NOW)
 
 
@@ -104,7 +108,7 @@ class TestObserve:
         (row,) = first.deliveries.values()
         claims = Claims()
         claims.take([(row, watch.job)], 1)
-        memory = Memory(live=live, claims=claims, subscriptions=Subscriptions(SUBSCRIPTIONS))
+        memory = Memory(live=live, claims=claims, subscriptions=Subscriptions(SUBSCRIPTIONS), publications=PUBLICATIONS)
         second = Draft(memory=memory, found=Found(), position=8, now=NOW + 5)
         seen = {"id": "V3-1", "status": "working", "progress": 5}
         Observe(seen=[(watch, seen)], seen_at=NOW + 5, rules=Rules()).decide(second)

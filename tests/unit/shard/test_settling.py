@@ -14,17 +14,21 @@ from relay.errors import Reason
 from relay.shard.claims import Claims, Underway
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.live import Live
+from relay.shard.publications import Publications
 from relay.shard.settling import Change, Overage, Recover, Recovered, Retry, Settle, Together
 from relay.shard.subscriptions import Subscriptions
 
 NOW = 1_750_000_000.0
+PUBLICATIONS = Publications(source=str, metrics=None, log=None)
 URL = "https://hooks.example/a"
 ORDERS = Subscription(sink="orders")
 GONE = Attempt(reason=Reason.GONE, detail="410")
 
 
 def draft_on(deliveries=None, *, claims=None, now=NOW + 1):
-    memory = Memory(live=Live(), claims=claims or Claims(), subscriptions=Subscriptions([ORDERS]))
+    memory = Memory(
+        live=Live(), claims=claims or Claims(), subscriptions=Subscriptions([ORDERS]), publications=PUBLICATIONS
+    )
     return Draft(memory=memory, found=Found(deliveries=deliveries or {}), position=1, now=now)
 
 

@@ -60,7 +60,12 @@ def poller(clock, asked):
     """Of very many accounts, each with one job to look at now."""
     around = Surroundings(clock=clock, random=Random(1), metrics=Nothing(), log=Nothing(), beat=lambda _: None)
     writer = Writer(
-        recorder=MemoryLedger(), live=Live(), subscriptions=(), published=lambda *_: None, surroundings=around
+        recorder=MemoryLedger(),
+        live=Live(),
+        subscriptions=(),
+        published=lambda *_: None,
+        source=str,
+        surroundings=around,
     )
     accounts = [
         Account(name=name, source="", rate=Rate(), polling=Polling(), zendesk=Zendesk(name, asked)) for name in ACCOUNTS

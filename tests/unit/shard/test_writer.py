@@ -48,7 +48,12 @@ def writing(scenario):
         ledger = UnreliableLedger(clock)
         around = Surroundings(clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
         writer = Writer(
-            recorder=ledger, live=Live(), subscriptions=[ORDERS], published=lambda *_: None, surroundings=around
+            recorder=ledger,
+            live=Live(),
+            subscriptions=[ORDERS],
+            published=lambda *_: None,
+            source=str,
+            surroundings=around,
         )
         running = asyncio.create_task(writer.run())
         try:
@@ -167,7 +172,9 @@ def test_when_the_ledger_is_lost_whoever_waits_is_refused_and_the_writer_ends(mo
         clock = VirtualClock()
         ledger = LostLedger(clock, fails_first=moment == "at a probe")
         around = Surroundings(clock=clock, random=Random(1), metrics=Silent(), log=Silent(), beat=lambda _: None)
-        writer = Writer(recorder=ledger, live=Live(), subscriptions=[], published=lambda *_: None, surroundings=around)
+        writer = Writer(
+            recorder=ledger, live=Live(), subscriptions=[], published=lambda *_: None, source=str, surroundings=around
+        )
         running = asyncio.create_task(writer.run())
         calls = [writer.submit(Note(name=name, value=b"x")) for name in "ab"]
         if moment == "at a question":
@@ -192,6 +199,7 @@ def test_a_writer_that_is_cancelled_leaves_nobody_waiting():
             live=Live(),
             subscriptions=[],
             published=lambda *_: None,
+            source=str,
             surroundings=around,
         )
         running = asyncio.create_task(writer.run())

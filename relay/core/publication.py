@@ -1,0 +1,50 @@
+"""What a ledger publishes itself, with what it records: the events of a sink that is `in_ledger`."""
+
+from collections.abc import Container, Sequence
+from typing import NamedTuple
+
+from relay.core.delivery import Attempt, Delivery, DeliveryState, Schedule, Subscription, owed, settle
+from relay.core.events import event_id, render
+from relay.core.job import Job
+from relay.core.record import Message
+
+ONCE = Schedule(retry_seconds=(0.0,))  # what is published is delivered: there is nothing to try again
+
+
+class Publication(NamedTuple):
+    """The row as it is once these messages are recorded with it."""
+
+    delivery: Delivery
+    messages: Sequence[Message]
+
+
+def publish(
+    delivery: Delivery,
+    job: Job,
+    subscription: Subscription,
+    *,
+    source: str,
+    now: float,
+    withheld: Container[str] = (),
+) -> Publication:
+    """All that the row owes by now. `withheld`: ids of events that cannot be; they stay owed, and so does what follows.
+
+    `source`: see `events.source_of`.
+    """
+    messages: list[Message] = []
+    while delivery.state is DeliveryState.PENDING:
+        event = owed(delivery, job, subscription)
+        if event is None or event_id(job, event) in withheld:
+            break
+        messages.append(Message(sink=subscription.sink, event=render(job, event, source)))
+        delivery = settle(
+            delivery,
+            Attempt(),
+            attempted_sequence=event.sequence,
+            job=job,
+            subscription=subscription,
+            now=now,
+            schedule=ONCE,
+            jitter=0.0,
+        )
+    return Publication(delivery, messages)

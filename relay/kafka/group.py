@@ -1,4 +1,4 @@
-"""A consumer group's offsets as tools that watch lag see them. Nobody in relay reads them."""
+"""What can be said to a consumer group from outside: how far its topic was read, and that a member is gone."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from relay.kafka.closing import within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, Connection
@@ -17,7 +18,7 @@ NO_MEMBER = (OffsetCommitRequest.DEFAULT_GENERATION_ID, "", OffsetCommitRequest.
 
 
 class Mirror:
-    """Shows what was consumed as the committed offsets of a group that has no members.
+    """Shows what was consumed as the committed offsets of a group that has no members. Nobody in relay reads them.
 
     A failure is logged once, and of no other consequence: no permission, or somebody else consumes in this group.
     """
@@ -53,18 +54,29 @@ class Mirror:
 
     async def _commit(self, offsets: Mapping[int, int]) -> None:
         if self._coordinator is None or not self._coordinator.connected():
-            self._coordinator = await self._find_coordinator()
+            self._coordinator = await _find_coordinator(self._connection, self._group)
         partitions = [(partition, offset, "") for partition, offset in offsets.items()]
         answer = await self._coordinator.send(OffsetCommitRequest(self._group, *NO_MEMBER, [(self._topic, partitions)]))
         for _, results in answer.topics:
             for _, code in results:
                 _check(code)
 
-    async def _find_coordinator(self) -> AIOKafkaConnection:
-        async with self._connection.connected() as broker:
-            answer = await broker.send(FindCoordinatorRequest(self._group, GROUP))
-        _check(answer.error_code)
-        return await self._connection.connect(answer.host, answer.port)
+
+async def leave(connection: Connection, group: str, member_id: str) -> None:
+    """Say goodbye in the name of a member that is gone, or may be. Raises any of FAILURES."""
+    coordinator = await _find_coordinator(connection, group)
+    try:
+        await coordinator.send(LeaveGroupRequest(group, member_id))  # it may answer that it knows already
+    finally:
+        await within(CLOSE_SECONDS_MAX, coordinator.close())
+
+
+async def _find_coordinator(connection: Connection, group: str) -> AIOKafkaConnection:
+    """Connected, and to be closed by whoever calls."""
+    async with connection.connected() as broker:
+        answer = await broker.send(FindCoordinatorRequest(group, GROUP))
+    _check(answer.error_code)
+    return await connection.connect(answer.host, answer.port)
 
 
 def _check(code: int) -> None:

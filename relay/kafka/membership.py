@@ -16,6 +16,8 @@ from relay.errors import Reason
 from relay.kafka.connection import Connection
 from relay.kafka.coordination import Coordination, Group, Listener, Member, sticky
 from relay.kafka.failures import AWAY, KafkaFailure, told
+from relay.kafka.former import MemberFile
+from relay.kafka.group import leave
 from relay.kafka.reachability import Log, Reachability
 
 CHECK_SECONDS_MAX = 5.0
@@ -46,19 +48,31 @@ class Changes(Protocol):
 
 
 class Membership:
-    """`run` it until it is closed. `confirmed_at`: when the group was last asked whether we are a member still and then
-    said so; by `monotonic`. -inf while nothing is ours.
+    """`run` it until it is closed. `file`: for the next process, in case that this one is killed; see MemberFile.
+
+    `confirmed_at`: when the group was last asked whether we are a member still and then said so; by `monotonic`. -inf
+    while nothing is ours.
     """
 
-    def __init__(self, connection: Connection, group: Group, *, monotonic: Callable[[], float], log: Log) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        group: Group,
+        *,
+        file: MemberFile | None = None,
+        monotonic: Callable[[], float],
+        log: Log,
+    ) -> None:
         self._connection = connection
         self._group = group
+        self._file = file
         self._monotonic = monotonic
         self._log = log
         self._reachability = Reachability(client="membership", log=log)
         self._assignor = sticky()
         self._coordination: Coordination | None = None
         self._member: Member | None = None
+        self._remembered: str | None = None
         self._shown: dict[int, int] = {}
         self._not_shown = False
         self._closing = asyncio.Event()
@@ -71,7 +85,7 @@ class Membership:
 
     @property
     def assigned(self) -> frozenset[int]:
-        """None while the group decides."""
+        """Empty while the group decides."""
         return frozenset() if self._member is None else self._member.partitions
 
     async def run(self, changes: Changes) -> None:
@@ -163,6 +177,7 @@ class Membership:
 
     async def _take_part(self, changes: Changes) -> None:
         """As long as one client can. Raises KafkaFailure."""
+        await self._say_goodbye()
         listener = Listener(revoked=partial(self._revoked, changes), assigned=partial(self._assigned, changes))
         coordination = await Coordination.start(self._connection, self._group, self._assignor, listener)
         self._coordination = coordination
@@ -172,11 +187,24 @@ class Membership:
                     coordination.poll()
                 except KafkaFailure as failure:
                     self._reachability.lost(failure)
+                await self._remember()
                 await self._rest(POLL_SECONDS)
         finally:
             self._coordination = None
             self._revoked(changes)
             await coordination.end()
+
+    async def _say_goodbye(self) -> None:
+        """In the name of who we were before, so that nobody waits for it. The group may know already."""
+        former = None if self._file is None else await self._file.recall()
+        if former is not None:
+            with told():
+                await leave(self._connection, self._group.name, former)
+
+    async def _remember(self) -> None:
+        if self._file is not None and self._member is not None and self._member.id != self._remembered:
+            self._remembered = self._member.id
+            await self._file.remember(self._remembered)
 
     def _revoked(self, changes: Changes) -> None:
         self._member = None

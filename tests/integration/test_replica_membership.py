@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from relay.kafka.connection import Connection, quiet_library
 from relay.kafka.coordination import Group
+from relay.kafka.former import MemberFile
 from relay.kafka.membership import Membership, NotAMember
 
 PARTITIONS = 6
@@ -27,8 +28,8 @@ class Lines(list):
 class One:
     """A member with all that it is told."""
 
-    def __init__(self, connection, group, lines):
-        self.membership = Membership(connection, group, monotonic=time.monotonic, log=lines)
+    def __init__(self, connection, group, file, lines):
+        self.membership = Membership(connection, group, file=file, monotonic=time.monotonic, log=lines)
         self.members = []
         self.told = []
 
@@ -75,8 +76,8 @@ async def join(kafka, topics, lines, session_seconds):
     group = Group(name=topic, topic=topic, session_seconds=session_seconds)
     async with AsyncExitStack() as stack:
 
-        def make():
-            one = One(Connection(bootstrap_servers=(kafka,)), group, lines)
+        def make(file=None):
+            one = One(Connection(bootstrap_servers=(kafka,)), group, file, lines)
             one.start()
             stack.push_async_callback(one.membership.close)
             return one
@@ -153,3 +154,19 @@ async def test_what_a_member_shows_is_what_tools_see_and_nobody_else_can_show_it
     offsets = await admin.list_consumer_group_offsets(group.name)
     await admin.close()
     assert {place.partition: found.offset for place, found in offsets.items()} == {0: 7, 1: 9}
+
+
+@pytest.mark.parametrize("session_seconds", [LONG_SESSION_SECONDS])
+async def test_who_was_killed_and_is_started_again_holds_nobody_up(join, tmp_path):
+    file = MemberFile(tmp_path / "member")
+    other, killed = join(), join(file)
+    await until(lambda: shared(other, killed))
+    member = killed.members[-1]
+    async with asyncio.timeout(SECONDS_MAX):
+        while await file.recall() != member.id:  # noqa: ASYNC110 - it is written now and then
+            await asyncio.sleep(0.02)
+    await killed.die()
+    began = time.monotonic()
+    again = join(file)
+    await until(lambda: shared(other, again))
+    assert time.monotonic() - began < LONG_SESSION_SECONDS / 2

@@ -20,6 +20,7 @@ from relay.core.standing import Standing
 from relay.errors import ConfigError, LedgerError, LedgerUnusable
 from relay.kafka.coordination import Group
 from relay.kafka.failures import KafkaFailure
+from relay.kafka.former import MemberFile
 from relay.kafka.membership import Membership
 from relay.kafka.reachability import Reachability
 from relay.ledger.kafka.images import Images
@@ -60,7 +61,8 @@ class Replicated:
         images.reached, images.changed = self._reached, self._changed
         clock, log = tools.clock, tools.log
         group = Group(name=site.intake.group, topic=site.intake.topic)
-        membership = Membership(site.connection, group, monotonic=clock.monotonic, log=log)
+        file = MemberFile(Path(site.ledger.path) / "member")
+        membership = Membership(site.connection, group, file=file, monotonic=clock.monotonic, log=log)
         self._parts = PartitionParts(tools, site, images=images, feeds=self._feeds, membership=membership)
         sources |= {name: account.source for name, account in self._parts.accounts.items()}
         health = tools.health

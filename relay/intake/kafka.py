@@ -1,4 +1,4 @@
-"""Jobs from a Kafka topic: read, record together with the offset, go on. One process reads all partitions.
+"""Jobs from a Kafka topic: read, record together with the offset, go on. The source says of which partitions.
 
 The offset in the ledger is the only truth, so nothing is lost or taken for new twice, whenever the process ends.
 Whatever is away or full, reading waits for it and goes on by itself.

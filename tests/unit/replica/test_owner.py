@@ -42,6 +42,20 @@ async def test_a_restore_that_takes_an_hour_holds_nobody_up(world):
 
 
 @scenario
+async def test_a_restore_goes_on_while_the_group_decides_anew(world):
+    world.open_seconds = 60.0
+    async with world.running():
+        world.membership.assign(0)
+        await asyncio.sleep(30)
+        world.membership.revoke()
+        await asyncio.sleep(10)
+        world.membership.assign(0, 1)
+        await asyncio.sleep(30)
+        assert world.said[0] == TAKEN
+        assert world.acting == {0}
+
+
+@scenario
 async def test_what_is_lost_while_it_is_taken_over_is_given_up(world):
     world.open_seconds = HOUR
     async with world.running():

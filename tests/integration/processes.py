@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 60.0
 LINE_BYTES_MAX = 1 << 20
 
 

@@ -95,6 +95,7 @@ class Couriers:
         self._stopping.set()
         for courier in self._couriers.values():
             courier.stop()
+        self.suspension.end()  # or they would wait to be resumed
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:

@@ -158,6 +158,22 @@ def test_suspended_it_still_records_what_is_handed_in_and_answers_whoever_waits_
     run(main())
 
 
+def test_a_shard_that_is_suspended_drains_at_once_and_begins_nothing():
+    async def main():
+        sink = Told(seconds=5.0)
+        world = await world_owing(20, orders=sink)
+        async with world.relay() as shard:
+            await asyncio.sleep(1.0)
+            shard.suspend()
+            await asyncio.sleep(1.0)
+            began = world.clock.monotonic()
+            await shard.drain()
+            assert world.clock.monotonic() - began < 0.5
+        assert len(sink.requests) == 8
+
+    run(main())
+
+
 def test_a_shard_whose_ledger_is_lost_ends_with_that_and_leaves_nobody_waiting():
     async def main():
         world, _ = slow_world()

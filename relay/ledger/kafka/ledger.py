@@ -194,8 +194,11 @@ class KafkaLedger:
             await self._image.apply(read, offset, at_end=True, jobs=changes.jobs)
         except BaseException as error:
             self._give_up()
-            if isinstance(error.__cause__, Fenced):
-                raise self._lose("another owner has taken it") from error
+            match error.__cause__:
+                case Fenced():
+                    raise self._lose("another owner has taken it") from error
+                case NotPublished() as failure:
+                    raise self._publishing.refused(messages, failure) from failure
             raise
         self._publishing.published(published)
 
@@ -206,7 +209,7 @@ class KafkaLedger:
         try:
             await producer.find({record.topic for record in published})
         except NotPublished as failure:
-            raise self._publishing.refused(published, failure) from failure
+            raise self._publishing.refused(messages, failure) from failure
         return published
 
     async def _send(self, records: Sequence[Record], published: Sequence[Published]) -> int:
@@ -217,8 +220,6 @@ class KafkaLedger:
             except Expired:
                 self._give_up()
                 return await (await self._ready()).commit(records, published)
-            except NotPublished as failure:
-                raise self._publishing.refused(published, failure) from failure
 
     def _give_up(self) -> None:
         producer, self._producer = self._producer, None

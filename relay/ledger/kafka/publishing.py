@@ -50,12 +50,17 @@ class Publishing:
 
     def records_of(self, messages: Sequence[Message]) -> Sequence[Record]:
         """Raises NotPublishable: it is not worth a try."""
-        records = [self._sinks[message.sink](message.event) for message in messages]
+        records = self._rendered(messages)
         if records:
             now = asyncio.get_running_loop().time()
             self._check_topics({record.topic for record in records}, now)
-            self._check_sizes(messages, records, now)
+            refusal = self._too_large(messages, records, now)
+            if refusal is not None:
+                raise refusal
         return records
+
+    def _rendered(self, messages: Sequence[Message]) -> Sequence[Record]:
+        return [self._sinks[message.sink](message.event) for message in messages]
 
     def _check_topics(self, topics: Collection[str], now: float) -> None:
         for topic in topics:
@@ -63,16 +68,17 @@ class Publishing:
             if pause is not None and now < pause.until:
                 raise _not_publishable(pause.failure)
 
-    def _check_sizes(self, messages: Sequence[Message], records: Sequence[Record], now: float) -> None:
+    def _too_large(self, messages: Sequence[Message], records: Sequence[Record], now: float) -> NotPublishable | None:
         too_large = [
             (message.event.id, record)
             for message, record in zip(messages, records, strict=True)
             if size_of(record) >= self._limit(record.topic, now)
         ]
-        if too_large:
-            _, record = too_large[0]
-            detail = f"topic {record.topic}: takes no message of {size_of(record)} bytes; {ADVICE[Reason.REFUSED]}"
-            raise NotPublishable(detail, Reason.REFUSED, frozenset(event for event, _ in too_large))
+        if not too_large:
+            return None
+        _, record = too_large[0]
+        detail = f"topic {record.topic}: takes no message of {size_of(record)} bytes; {ADVICE[Reason.REFUSED]}"
+        return NotPublishable(detail, Reason.REFUSED, frozenset(event for event, _ in too_large))
 
     def _limit(self, topic: str, now: float) -> int:
         limit = self._limits.get(topic)
@@ -83,16 +89,16 @@ class Publishing:
         for topic in self._pauses.keys() & {record.topic for record in records}:
             del self._pauses[topic]
 
-    def refused(self, records: Sequence[Record], failure: NotPublished) -> NotPublishable:
+    def refused(self, messages: Sequence[Message], failure: NotPublished) -> NotPublishable:
         """These have been tried, and failed: what to raise."""
-        now, topic = asyncio.get_running_loop().time(), failure.topic
+        now, topic, records = asyncio.get_running_loop().time(), failure.topic, self._rendered(messages)
         largest = max(size_of(record) for record in records if record.topic == topic)
         if failure.reason is Reason.REFUSED and largest > MESSAGES_BYTES_MAX:  # it was sent alone
             self._limits[topic] = Limit(until=now + SIZE_SECONDS, size=largest)
-        else:
-            last = self._pauses.get(topic)
-            seconds = PAUSE_SECONDS_MIN if last is None else min(2 * last.seconds, PAUSE_SECONDS_MAX)
-            self._pauses[topic] = Pause(until=now + seconds, seconds=seconds, failure=failure)
+            return self._too_large(messages, records, now) or _not_publishable(failure)
+        last = self._pauses.get(topic)
+        seconds = PAUSE_SECONDS_MIN if last is None else min(2 * last.seconds, PAUSE_SECONDS_MAX)
+        self._pauses[topic] = Pause(until=now + seconds, seconds=seconds, failure=failure)
         return _not_publishable(failure)
 
 

@@ -51,7 +51,8 @@ async def later(monkeypatch):
 
 
 def refused(publishing, failure, *messages):
-    return publishing.refused(publishing.records_of(messages), failure)
+    publishing.records_of(messages)
+    return publishing.refused(messages, failure)
 
 
 def tried(publishing, *messages):
@@ -98,7 +99,7 @@ async def test_a_success_forgets_the_pauses(publishing, later):
 
 
 async def test_what_is_too_large_holds_up_nobody_else_and_is_named(publishing, later):
-    refused(publishing, TOO_LARGE, LARGE)
+    assert refused(publishing, TOO_LARGE, SMALL, LARGE).too_large == {LARGE.event.id}
     assert tried(publishing, SMALL)
     with pytest.raises(NotPublishable, match="takes no message of") as told:
         publishing.records_of([SMALL, LARGE])

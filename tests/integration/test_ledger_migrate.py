@@ -8,7 +8,8 @@ from itertools import count
 
 import orjson
 import pytest
-from integration.processes import write_config
+from integration import peers
+from integration.processes import serving, until, write_config
 from kafka.partitions import Partitions
 from kafka.topics import Message
 
@@ -252,6 +253,53 @@ async def test_killed_in_the_middle_and_done_again_by_the_command(source, connec
     assert "relay serve" in told
     await assert_moved(source, partitions, tmp_path)
     assert await in_file(source) == before
+
+
+async def refuse(_):
+    return 500
+
+
+async def test_a_relay_at_work_is_moved_and_goes_on(kafka, topics, tmp_path):
+    """It dies with jobs that live, jobs that nobody has looked at and events that are owed; all of that is done after
+    it, once each, and who reads events goes on where the file's positions ended.
+    """
+    names = {name: await topics.create(name, partitions=PARTITIONS) for name in ("intake", "dead")}
+    intake = {"kafka": {"topic": names["intake"], "dead_letter_topic": names["dead"], "group": names["intake"]}}
+    topic = f"ledger-{uuid.uuid4().hex[:12]}"
+    async with peers.zendesk("acme", "fast") as account, peers.receiver() as receiver, peers.client() as session:
+        receiver.answer = refuse
+        old = {
+            "accounts": [account.section(requests_per_minute=3_000, fresh_within_seconds=0.05)],
+            "sinks": [receiver.section("orders")],
+        }
+        async with serving(write_config(tmp_path, **old)) as relay:
+            ended = await submit(session, relay, await account.start_jobs(session, 20, fate="succeeded"))
+            await until(lambda: len(receiver.by_job()) == 20, 20, "all have ended, and are owed")
+            living = await submit(session, relay, await account.start_jobs(session, 20, work_seconds=3))
+            async with session.get(f"{relay.url}/v1/events") as answer:
+                cursor = (await answer.json())["cursor"]
+            await relay.kill()
+        config = write_config(tmp_path, **old, kafka={"bootstrap_servers": kafka}, intake=intake, ledger={
+            "kind": "kafka", "cluster": topic, "topic": topic, "partitions": PARTITIONS, "path": str(tmp_path),
+        })  # fmt: skip
+        arguments = ["ledger", "migrate", "--from", str(tmp_path / "relay.db"), "--config", str(config)]
+        assert await asyncio.to_thread(main, arguments) == 0
+        receiver.answer = peers.take
+        async with serving(config) as replica:
+            assert {job["id"] for job in await peers.pages(session, replica.url)} == ended | living
+            await until(lambda: receiver.ended() >= ended | living, 60, "all that was owed or lives is delivered")
+            async with session.get(f"{replica.url}/v1/events", params={"cursor": cursor}) as answer:
+                told = (await answer.json())["events"]
+            new = await submit(session, replica, await account.start_jobs(session, 1, work_seconds=0.1))
+            await until(lambda: receiver.ended() >= new, 20, "new jobs are watched, too")
+    terminal = {message.id for message in receiver.got if message.terminal}
+    assert len(terminal) == 41, "one end of each job, however often it was sent"
+    assert {event["subject"] for event in told if event["data"]["outcome"]} == living
+
+
+async def submit(session, relay, statuses):
+    body = {"jobs": [{"job_status": status} for status in statuses]}
+    return {job["id"] for job in await peers.submit(session, lambda: relay.url, body)}
 
 
 async def test_rows_of_others_are_left_alone(source, partitions, migrate, topics, connection):

@@ -95,8 +95,10 @@ class Waiting:
             lane.watches.append(watch)
 
     def oldest(self) -> Watch | None:
-        """The one that no request has held for longest."""
-        return min((lane.watches[0] for lane in self._lanes.values()), key=_asked_at, default=None)
+        """The one of which nothing was heard for longest, give or take a lane: they are in the order of requests, which
+        while Zendesk does not answer is another.
+        """
+        return min((lane.watches[0] for lane in self._lanes.values()), key=_unseen_since, default=None)
 
     def forget_ended(self) -> None:
         """Make sure that the head of each lane is still to be looked at."""
@@ -216,5 +218,5 @@ def _worth(jobs: Iterable[tuple[float, float]], now: float) -> tuple[float, floa
     return worth, slope, bend
 
 
-def _asked_at(watch: Watch) -> float:
-    return watch.asked_at
+def _unseen_since(watch: Watch) -> float:
+    return watch.unseen_since

@@ -115,6 +115,16 @@ class TestTaking:
         assert len(waiting) == 1
 
 
+def test_requests_that_were_not_answered_make_nobody_younger():
+    """All were asked about at once, and nothing was heard of any."""
+    waiting = Waiting()
+    watches = [watch_asked(0.0) for _ in range(5)]
+    for watch, tracked_at in zip(watches, (90.0, 10.0, 60.0, 30.0, 95.0), strict=True):
+        watch.tracked_at = watch.queued_at = tracked_at
+    waiting.add(watches, 100.0, 1.0)
+    assert waiting.oldest() is watches[1]
+
+
 class TestNew:
     def test_they_can_be_taken_before_others(self):
         waiting, (dear,) = waiting_for((0.0, 1.0))

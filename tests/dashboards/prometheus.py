@@ -1,4 +1,4 @@
-"""A real Prometheus beside the tests: Debian's, on a free port of loopback, scraping twice a second."""
+"""A real Prometheus beside the tests: Debian's, on a free port of loopback, scraping every second."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import yaml
 
-SCRAPE_SECONDS = 0.5
+SCRAPE_SECONDS = 1.0
 START_SECONDS_MAX = 30.0
 
 

@@ -6,19 +6,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import aiohttp
 from integration import peers
 from integration.peers import Message, Receiver, Zendesk
 from integration.processes import serving, write_config
 
-PAUSE_SECONDS = 1.0  # on average, between a few jobs and the next, at each account
+PAUSE_SECONDS = {"initech": 10.0}  # on average, between a few jobs and the next, else a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """`accounts`: acme and globex are well, initech is denied, hooli has a small budget. `orders`, `audit`, `archive`:
-    receivers, of which audit fails and archive refuses what it gets.
+    receivers, of which audit fails and archive refuses some of what it gets.
     """
 
     url: str
@@ -51,13 +52,13 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
                 acme.section(requests_per_minute=120),
                 globex.section(requests_per_minute=60),
                 initech.section(requests_per_minute=60),
-                hooli.section(requests_per_minute=10),
+                hooli.section(requests_per_minute=20),
             ],
             sinks=[
                 {"name": "console", "kind": "log", "events": ["*"]},
                 orders.section("orders", events=["*"]),
-                audit.section("audit"),
-                archive.section("archive"),
+                audit.section("audit", retry_schedule_seconds=[0, 5, 60, 600]),
+                archive.section("archive", retry_schedule_seconds=[0]),
             ],
         )
         relay = await enter(serving(config))
@@ -76,8 +77,9 @@ async def failing(_: Message) -> int:
     return 500
 
 
-async def refusing(_: Message) -> int:
-    return 400
+async def refusing(message: Message) -> int:
+    """The events of one job in sixteen."""
+    return 204 if crc32(message.job_id.encode()) % 16 else 400
 
 
 async def _load(session: aiohttp.ClientSession, url: Callable[[], str], account: Zendesk) -> None:
@@ -87,4 +89,4 @@ async def _load(session: aiohttp.ClientSession, url: Callable[[], str], account:
         started = await account.start_jobs(session, random.randint(1, 3), work_seconds=random.uniform(0.2, 12.0))
         items = [{"job_status": status, "account": account.name} for status in started]
         await peers.submit(session, url, {"jobs": items})
-        await asyncio.sleep(random.expovariate(1.0 / PAUSE_SECONDS))
+        await asyncio.sleep(random.expovariate(1.0 / PAUSE_SECONDS.get(account.name, 1.0)))

@@ -25,6 +25,7 @@ from relay.kafka.failures import told
 HEARTBEAT_SECONDS = 0.5  # so late does a member hear that the group is rebalanced
 REBALANCE_SECONDS_MAX = 60.0
 LEAVE_SECONDS_MAX = 2.0
+CUT_SECONDS = 0.01  # what is cut short has ended before others may begin it
 IDLE_SECONDS_MAX = 300.0  # without a `poll`: the event loop stands still
 
 
@@ -62,7 +63,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is n
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ANN401, ARG002 - as declared by aiokafka
         with self._kept():
             self._revoked()
-        await asyncio.sleep(0)  # requests that it has cut short are gone before others may make them
+        await asyncio.sleep(CUT_SECONDS)
 
     def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ANN401 - as declared by aiokafka
         with self._kept():
@@ -132,7 +133,7 @@ class Coordination:
         )
 
     def poll(self) -> None:
-        """To be called now and then. Whatever it raises, the group is joined again, unless it has `ended`.
+        """To be called now and then. If it raises KafkaFailure, the group is joined again, unless it has `ended`.
 
         Also raises what the listener has raised.
         """

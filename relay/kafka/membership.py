@@ -182,10 +182,12 @@ class Membership:
         coordination = await Coordination.start(self._connection, self._group, self._assignor, listener)
         self._coordination = coordination
         try:
-            while not coordination.ended and not self._closing.is_set():
+            while not self._closing.is_set():
                 try:
                     coordination.poll()
                 except KafkaFailure as failure:
+                    if coordination.ended:
+                        raise
                     self._reachability.lost(failure)
                 await self._remember()
                 await self._rest(POLL_SECONDS)

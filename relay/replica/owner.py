@@ -11,7 +11,7 @@ from relay.ledger import Ledger
 from relay.replica.beats import Beats
 from relay.replica.ports import Intake, Parts, S, Surroundings
 
-AGAIN_SECONDS = 0.2  # before the group is asked again, which may be deciding
+AGAIN_SECONDS_MIN, AGAIN_SECONDS_MAX = 0.1, 2.0  # before the group is asked again, which may be deciding
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0
 DRAIN_SECONDS_MAX = 1.5  # others wait for the partition; an attempt that takes longer is made again by them
 STOP_SECONDS_MAX = 10.0
@@ -136,11 +136,13 @@ class Owner(Generic[S]):
 
     async def _confirm(self) -> None:
         """Return when the group says that it is ours. If that is for somebody else to say, this is given up."""
+        pause = AGAIN_SECONDS_MIN
         while True:
             try:
                 await self._check(self.partition)
             except KafkaFailure:
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, AGAIN_SECONDS_MAX)
             else:
                 return
 

@@ -209,6 +209,7 @@ def test_a_client_that_can_go_on_no_more_is_replaced_and_nothing_is_ours_in_betw
         async with world as membership:
             await membership.check()
             world.group.lives[0].ended = True
+            world.group.failure = KafkaFailure(Reason.UNAVAILABLE, "unexpected error during coordination")
             await asyncio.sleep(10)
             assert len(world.group.lives) == 2
             assert world.group.lives[0].closed

@@ -7,6 +7,7 @@ job that has ended never changes state again.
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 from typing import Any
 
 import orjson
@@ -132,9 +133,11 @@ def give_up(job: Job, now: float) -> Job:
 
 
 def record(job: Job, position: int) -> Job:
-    """The job with its newest event, which is to be recorded, at this place among all events."""
-    *others, newest = job.events
-    return replace(job, events=(*others, replace(newest, position=position)))
+    """The job with its new events, which are to be recorded, at this place among all events and those that follow."""
+    places = count(position)
+    return replace(
+        job, events=tuple([event if event.position else replace(event, position=next(places)) for event in job.events])
+    )
 
 
 def delete(job: Job) -> Job:

@@ -1,6 +1,6 @@
 """One batch in the making: committed state with its changes laid over, for intents to decide on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
@@ -53,7 +53,10 @@ class Found:
 
 
 class Draft:
-    """`position`: of the newest event so far. `refusal`: why messages of this batch have not been published."""
+    """`position`: of the newest event, those of this batch included once it is finished.
+
+    `refusal`: why messages of this batch have not been published.
+    """
 
     def __init__(
         self, *, memory: Memory, found: Found, position: int, now: float, refusal: NotPublishable | None = None
@@ -64,23 +67,33 @@ class Draft:
         self.found = found
         self.jobs: dict[Incarnation, Job] = {}
         self.deliveries: dict[DeliveryKey, Delivery] = {}
-        self.events: list[tuple[Job, Event]] = []
         self.marks: dict[str, bytes | None] = {}
         self.messages: list[Message] = []
         self._memory = memory
         self._newest: dict[JobKey, Job] = dict(found.jobs)
         self._unknown: list[JobKey] = []
+        self._moved: set[Incarnation] = set()  # have got events
 
-    @property
-    def batch(self) -> Batch:
+    def finish(self) -> Batch:
+        """All changes. New events get their positions now, in the order of the rows.
+
+        So whoever follows the ledger row by row hears of them in their order, wherever in a batch it has to wait.
+        """
+        events = [one for key in self.jobs if key in self._moved for one in self._place(key)]
         return Batch(
             jobs=tuple(self.jobs.values()),
-            events=tuple(self.events),
+            events=tuple(events),
             deliveries=tuple(self.deliveries.values()),
             unknown=tuple(self._unknown),
             marks=self.marks,
             messages=tuple(self.messages),
         )
+
+    def _place(self, key: Incarnation) -> Iterable[tuple[Job, Event]]:
+        job = self.jobs[key] = record(self.jobs[key], self.position + 1)
+        new = [(job, event) for event in job.events if event.position > self.position]
+        self.position += len(new)
+        return new
 
     def newest(self, key: JobKey) -> Job | None:
         """The newest incarnation, however it stands; None: nobody knows the job, which the commit makes sure of."""
@@ -120,9 +133,7 @@ class Draft:
 
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink and every callback that wants it."""
-        self.position += 1
-        job = record(job, self.position)
-        self.events.append((job, job.events[-1]))
+        self._moved.add(incarnation_of(job))
         self.put(job)
         for subscription in (*self._memory.subscriptions.concerning(job.account), *map(subscription_of, job.callbacks)):
             if wants(subscription, job, job.events[-1]):  # one that it does not want changes nothing for it

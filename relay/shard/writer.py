@@ -209,7 +209,7 @@ class Writer:
         refusal: NotPublishable | None = None
         while True:
             decided = self._decide(waiting, found, refusal)
-            batch = decided.draft.batch
+            batch = decided.draft.finish()
             try:
                 await self._commit(batch)
             except NotPublishable as error:

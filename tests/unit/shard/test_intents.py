@@ -1,5 +1,7 @@
 """What is decided about jobs, on a draft and without a ledger."""
 
+from dataclasses import replace
+
 import pytest
 from sim.owing import ended_job
 
@@ -44,24 +46,24 @@ class TestTrack:
     def test_a_job_that_is_not_in_memory_is_taken_for_unknown(self):
         draft = draft_on()
         assert Track(requests=[request()]).decide(draft) == [True]
-        assert draft.batch.unknown == (request().key,)
-        assert [job.id for job in draft.batch.jobs] == ["V3-1"]
-        assert not draft.batch.deliveries
+        assert draft.finish().unknown == (request().key,)
+        assert [job.id for job in draft.finish().jobs] == ["V3-1"]
+        assert not draft.finish().deliveries
 
     def test_a_callback_that_comes_after_the_end_is_owed_it_and_nobody_else_is(self):
         ended = ended_job(1, NOW, callbacks=[URL])
         draft = draft_on(None, ended)
         assert Track(requests=[request(ended.id, callback_url=OTHER_URL)]).decide(draft) == [False]
-        (row,) = draft.batch.deliveries
+        (row,) = draft.finish().deliveries
         assert (row.sink, row.sequence, row.due_at) == (sink_of(OTHER_URL), ended.final_event.sequence, NOW)
-        assert [callback.url for callback in draft.batch.jobs[0].callbacks] == [URL, OTHER_URL]
+        assert [callback.url for callback in draft.finish().jobs[0].callbacks] == [URL, OTHER_URL]
 
     def test_the_same_url_again_changes_nothing(self):
         ended = ended_job(1, NOW, callbacks=[URL])
         draft = draft_on(None, ended)
         assert Track(requests=[request(ended.id, callback_url=URL)]).decide(draft) == [False]
-        assert not draft.batch.jobs
-        assert not draft.batch.deliveries
+        assert not draft.finish().jobs
+        assert not draft.finish().deliveries
 
     def test_several_that_come_together_after_the_end_are_owed_it_each_once(self):
         ended = ended_job(1, NOW)
@@ -77,7 +79,7 @@ class TestTrack:
         live, watch = live_job()
         draft = draft_on(live)
         Track(requests=[request(callback_url=URL)]).decide(draft)
-        assert not draft.batch.deliveries
+        assert not draft.finish().deliveries
         Observe(seen=[(watch, {"id": "V3-1", "status": "completed"})], seen_at=NOW, rules=Rules()).decide(draft)
         assert sinks(draft) == {"all", "final", sink_of(URL)}
 
@@ -87,8 +89,8 @@ class TestTrack:
         answer = Track(requests=[request("V3-9"), request(full.id, callback_url=URL)]).decide(draft)
         assert isinstance(answer, CallbacksFull)
         assert answer.indexes == [1]
-        assert not draft.batch.jobs
-        assert not draft.batch.deliveries
+        assert not draft.finish().jobs
+        assert not draft.finish().deliveries
 
 
 class TestObserve:
@@ -97,8 +99,25 @@ class TestObserve:
         draft = draft_on(live)
         Observe(seen=[(watch, {"id": "V3-1", "status": "working"})], seen_at=NOW, rules=Rules()).decide(draft)
         assert sinks(draft) == {"all"}
-        ((job, event),) = draft.batch.events
+        ((job, event),) = draft.finish().events
         assert (event.position, draft.position, job.events[-1]) == (8, 8, event)
+
+    def test_row_by_row_the_positions_of_new_events_rise_however_the_jobs_came_by_them(self):
+        """Whoever follows the ledger may have to wait between any two rows, and tells of what it has by then."""
+        live, first = live_job()
+        second = live.add(replace(first.job, id="V3-2"))
+        draft = draft_on(live)
+        draft.put(first.job)
+        for watch, status in ((second, "working"), (first, "working"), (second, "completed")):
+            Observe(seen=[(watch, {"id": watch.job.id, "status": status})], seen_at=NOW, rules=Rules()).decide(draft)
+        batch = draft.finish()
+        assert [(job.id, [event.position for event in job.events]) for job in batch.jobs] == [
+            ("V3-1", [8]),
+            ("V3-2", [9, 10]),
+        ]
+        assert [event.position for _, event in batch.events] == [8, 9, 10]
+        assert all(event in job.events for job, event in batch.events)
+        assert draft.position == 10
 
     def test_what_is_in_hand_counts_more_than_what_memory_holds(self):
         live, watch = live_job()
@@ -128,10 +147,10 @@ def test_whoever_untracks_is_told_whether_the_job_was_known(known):
     live = live_job()[0] if known else Live()
     draft = draft_on(live)
     assert Untrack(key=request().key).decide(draft) is known
-    assert len(draft.batch.jobs) == known
+    assert len(draft.finish().jobs) == known
 
 
 def test_a_note_is_a_mark():
     draft = draft_on()
     Note(name="sink/orders", value=b"{}").decide(draft)
-    assert draft.batch.marks == {"sink/orders": b"{}"}
+    assert draft.finish().marks == {"sink/orders": b"{}"}

@@ -54,25 +54,25 @@ class TestSettle:
         job, (row,) = owed()
         draft = draft_on()
         settle(Underway(delivery=row, job=job)).decide(draft)
-        assert draft.batch.deliveries == (
+        assert draft.finish().deliveries == (
             replace(row, state=DeliveryState.DELIVERED, attempts=1, settled_at=draft.now),
         )
-        assert not draft.batch.marks
+        assert not draft.finish().marks
 
     def test_a_410_and_that_the_sink_is_disabled_become_durable_together(self):
         job, (row,) = owed()
         draft = draft_on()
         settle(Underway(delivery=row, job=job), GONE).decide(draft)
-        assert draft.batch.deliveries == (replace(row, due_at=draft.now, error="gone: 410"),)
+        assert draft.finish().deliveries == (replace(row, due_at=draft.now, error="gone: 410"),)
         expected = Standstill(state=SinkState.DISABLED, since=draft.now, error="gone: 410")
-        assert decode(draft.batch.marks["sink/orders"]) == expected
+        assert decode(draft.finish().marks["sink/orders"]) == expected
 
     def test_a_410_of_a_callback_disables_nothing(self):
         job, (_, row) = owed([URL])
         draft = draft_on()
         settle(Underway(delivery=row, job=job), GONE, Subscription(sink=row.sink, resumable=False)).decide(draft)
-        assert draft.batch.deliveries[0].state is DeliveryState.DEAD
-        assert not draft.batch.marks
+        assert draft.finish().deliveries[0].state is DeliveryState.DEAD
+        assert not draft.finish().marks
 
 
 def test_what_ended_together_is_decided_together():
@@ -80,7 +80,7 @@ def test_what_ended_together_is_decided_together():
     draft = draft_on()
     together = Together(intents=[settle(Underway(delivery=one, job=job)) for one in (row, callback)])
     together.decide(draft)
-    assert together.weight == len(draft.batch.deliveries) == 2
+    assert together.weight == len(draft.finish().deliveries) == 2
 
 
 @pytest.mark.parametrize("changed", [True, False])
@@ -93,7 +93,7 @@ def test_a_change_is_what_its_rule_makes_of_the_row_as_this_batch_leaves_it(chan
         underway=Underway(delivery=row, job=job),
         rule=lambda delivery, _, now: replace(delivery, due_at=now) if changed else None,
     ).decide(draft)
-    assert draft.batch.deliveries == (replace(newer, due_at=draft.now) if changed else newer,)
+    assert draft.finish().deliveries == (replace(newer, due_at=draft.now) if changed else newer,)
 
 
 def test_what_is_too_old_is_given_up_whoever_it_is_owed_to():
@@ -103,7 +103,7 @@ def test_what_is_too_old_is_given_up_whoever_it_is_owed_to():
     draft = draft_on(now=NOW + schedule.age_seconds_max + 1)
     underway = [Underway(delivery=row, job=job) for row in (*rows, stranger)]
     Overage(deliveries=underway, schedule=schedule).decide(draft)
-    assert {row.sink: row.state for row in draft.batch.deliveries} == {
+    assert {row.sink: row.state for row in draft.finish().deliveries} == {
         "orders": DeliveryState.DEAD,
         sink_of(URL): DeliveryState.DEAD,
         "no longer configured": DeliveryState.DEAD,
@@ -135,21 +135,21 @@ class TestRetry:
         dead = replace(row, state=DeliveryState.DEAD, attempts=10, settled_at=NOW, error="500")
         answer, draft = await self.revived(Retry(key=row.key), Rows((dead, job)))
         assert answer is True
-        assert draft.batch.deliveries == (replace(row, since=draft.now, due_at=draft.now),)
-        assert draft.batch.jobs == (job,), "or the ledger may have forgotten it by then"
+        assert draft.finish().deliveries == (replace(row, since=draft.now, due_at=draft.now),)
+        assert draft.finish().jobs == (job,), "or the ledger may have forgotten it by then"
 
     async def test_there_may_be_none(self):
         _, (row,) = owed()
         answer, draft = await self.revived(Retry(key=row.key), Rows())
         assert answer is False
-        assert not draft.batch.deliveries
+        assert not draft.finish().deliveries
 
     async def test_of_a_delivery_in_hand_the_newest_row_counts(self):
         job, (row,) = owed()
         claims = Claims()
         claims.take([(replace(row, attempts=3), job)], 1)
         _, draft = await self.revived(Retry(key=row.key), Rows((row, job)), claims)
-        assert draft.batch.deliveries[0].attempts == 3
+        assert draft.finish().deliveries[0].attempts == 3
 
     async def test_a_page_tells_where_to_go_on(self):
         job, rows = owed([URL])
@@ -167,4 +167,4 @@ class TestRetry:
         stranger = replace(row, sink="no longer configured", state=DeliveryState.DEAD, settled_at=NOW)
         answer, draft = await self.revived(Retry(key=stranger.key), Rows((stranger, job)))
         assert answer is False
-        assert not draft.batch.deliveries
+        assert not draft.finish().deliveries

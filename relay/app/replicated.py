@@ -19,6 +19,7 @@ from relay.core.job import Job
 from relay.core.standing import Standing
 from relay.errors import ConfigError, LedgerError, LedgerUnusable
 from relay.kafka.coordination import Group
+from relay.kafka.ends import Ends
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.former import MemberFile
 from relay.kafka.membership import Membership
@@ -30,6 +31,7 @@ from relay.ledger.kafka.publishing import Publishing, Render
 from relay.ledger.kafka.topics import BEST, ensure, ensure_intake
 from relay.replica.accounts import Accounts
 from relay.replica.asking import Asking
+from relay.replica.barrier import Barrier
 from relay.replica.jobs import Jobs
 from relay.replica.ports import Surroundings
 from relay.replica.receivers import Receivers
@@ -76,7 +78,15 @@ class Replicated:
         self._asking = asking = Asking(
             site.publisher.publish, topic=site.intake.topic, partitions=self._partitions, log=log
         )
-        self.jobs = Jobs(rows=self._rows, asking=asking, waiters=self._waiters, shards=self._shards, clock=clock)
+        self._ends = Ends(site.connection, site.intake.topic)
+        self.jobs = Jobs(
+            rows=self._rows,
+            asking=asking,
+            barrier=Barrier(end=self._ends.of, rows=self._rows, asking=asking),
+            waiters=self._waiters,
+            shards=self._shards,
+            clock=clock,
+        )
         self.events = Feeds(self._feeds)
         self.sinks = Sinks(
             receivers=Receivers(subscribers=tools.subscribers, callbacks=tools.callbacks),
@@ -125,6 +135,7 @@ class Replicated:
         """Hand over."""
         await self._replica.stop()
         await self._asking.close()
+        await self._ends.close()
         await self._images.close()
 
     async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:

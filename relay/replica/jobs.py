@@ -1,8 +1,9 @@
 """The jobs as any replica sees them: what is asked for goes to their owners, what is read comes from the images.
 
 The images lag behind by as long as a commit takes, and by as long as a partition has no owner. What this replica has
-acknowledged itself it shows meanwhile; what others have, it does not know: the same job that is submitted to two of
-them at once is told to be new by both, and the ledger holds it once.
+acknowledged itself it shows meanwhile, and for what it does not know it waits until it knows better. Only a submission
+waits for nobody: the same job that is submitted to two replicas at once is told to be new by both, and the ledger holds
+it once.
 """
 
 import asyncio
@@ -18,16 +19,20 @@ from relay.core.record import JobView
 from relay.core.tracking import track_all
 from relay.errors import LedgerError
 from relay.replica.asking import Asking
+from relay.replica.barrier import Barrier
 from relay.replica.pending import Pending
 from relay.replica.ports_answers import JobRows, Shards, Waiters
 from relay.shard.ports import Clock
 
 
 class Jobs:
-    """See relay.intake.Jobs. `rows`: see JobRows."""
+    """See relay.intake.Jobs."""
 
-    def __init__(self, *, rows: JobRows, asking: Asking, waiters: Waiters, shards: Shards, clock: Clock) -> None:
+    def __init__(
+        self, *, rows: JobRows, asking: Asking, barrier: Barrier, waiters: Waiters, shards: Shards, clock: Clock
+    ) -> None:
         self._rows = rows
+        self._barrier = barrier
         self._asking = asking
         self._waiters = waiters
         self._shards = shards
@@ -70,8 +75,8 @@ class Jobs:
                 self._underway.pop(key, None)
 
     async def untrack(self, key: JobKey) -> bool:
-        job = (await self._newest([key])).get(key)
-        if job is None or job.state == DELETED:
+        job = await self._find(key)
+        if job is None:
             return False
         place = await self._asking.of_account(Untrack(account=key.account, id=key.id))
         self._pending.put(place.partition, delete(job), place.offset)
@@ -79,16 +84,22 @@ class Jobs:
 
     async def read(self, key: JobKey) -> JobView | None:
         """When it is looked at next is known to its owner only."""
-        await self._look([key])
-        job = self._tentative([key]).get(key)
-        if job is not None:
-            return None if job.state == DELETED else JobView(job=job)
-        job = (await self._rows.find([key])).get(key)
-        if job is None or job.state == DELETED:
+        job = await self._find(key)
+        if job is None:
             return None
+        if self._tentative([key]).get(key) is job:
+            return JobView(job=job)
         owner = self._shards().get(self._asking.partition_of(key.account))
         next_poll_at = None if owner is None or job.terminal else owner.poller.next_poll_at(key.account)
         return JobView(job=job, deliveries=await self._rows.deliveries_of(job), next_poll_at=next_poll_at)
+
+    async def _find(self, key: JobKey) -> Job | None:
+        """The newest incarnation, unless it is deleted. What is not known may just have been asked for elsewhere."""
+        job = (await self._newest([key])).get(key)
+        if (job is None or job.state == DELETED) and key not in self._tentative([key]):
+            await self._barrier.passed(self._asking.partition_of(key.account))
+            job = (await self._newest([key])).get(key)
+        return None if job is None or job.state == DELETED else job
 
     async def wait(self, key: JobKey, seconds: float) -> None:
         await self._waiters.wait(key, seconds, partial(self._over, key))

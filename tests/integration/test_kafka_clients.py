@@ -7,6 +7,7 @@ from kafka.topics import Message
 
 from relay.errors import Reason
 from relay.kafka.connection import Connection, quiet_library
+from relay.kafka.ends import Ends
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.producer import Record
 from relay.kafka.publisher import NotPublished, Publisher
@@ -77,6 +78,22 @@ async def test_who_publishes_is_told_where_it_stands_and_may_say_in_which_partit
     assert sorted(written) == [(partition, offset) for partition in range(3) for offset in range(2)]
     found = {(one.partition, one.offset): one.value for one in await topics.read(topic, 6)}
     assert found == {place: record.value for place, record in zip(written, records, strict=True)}
+
+
+async def test_where_a_partition_ends_is_asked_anew_each_time_also_after_an_outage(
+    publisher, connection, topics, broker
+):
+    topic = await topics.create("events", partitions=2)
+    ends = Ends(connection, topic)
+    assert [await ends.of(partition) for partition in (0, 1)] == [0, 0]
+    await publisher.publish(Record(topic=topic, key=b"job", value=b"1", partition=1))
+    assert [await ends.of(partition) for partition in (0, 1)] == [0, 1]
+    broker.freeze()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ends.of(1), 0.5)
+    broker.thaw()
+    assert await ends.of(1) == 1
+    await ends.close()
 
 
 async def test_a_record_that_the_topic_refuses_does_not_take_others_with_it(publisher, topics):

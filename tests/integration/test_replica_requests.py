@@ -28,6 +28,7 @@ from relay.intake.records import FORWARDED
 from relay.intake.taking import Taking
 from relay.kafka.connection import Connection, quiet_library
 from relay.kafka.coordination import Group
+from relay.kafka.ends import Ends
 from relay.kafka.membership import Membership
 from relay.kafka.publisher import Publisher
 from relay.kafka.source import PartitionSource
@@ -39,6 +40,7 @@ from relay.ledger.kafka.publishing import Publishing
 from relay.ledger.kafka.topics import ensure
 from relay.replica.accounts import Accounts
 from relay.replica.asking import Asking
+from relay.replica.barrier import Barrier
 from relay.replica.jobs import Jobs
 from relay.replica.ports import Surroundings as ReplicaSurroundings
 from relay.replica.receivers import Receivers
@@ -107,6 +109,7 @@ class House:
             if owns:
                 await one.replica.stop()
             await one.asking.close()
+            await one.ends.close()
             await images.close()
             await publisher.close()
             await asyncio.gather(*running)
@@ -126,7 +129,11 @@ class OneReplica:
         self.asking = Asking(publisher.publish, topic=house.intake, partitions=PARTITIONS, log=Silent())
         subscription = Subscription(sink="orders")
         self.subscribers = [Subscriber(subscription=subscription, sink=Told(), schedule=Schedule(), concurrency=1)]
-        self.jobs = Jobs(rows=rows, asking=self.asking, waiters=waiters, shards=self.shards, clock=clock)
+        self.ends = Ends(house.connection, house.intake)
+        barrier = Barrier(end=self.ends.of, rows=rows, asking=self.asking)
+        self.jobs = Jobs(
+            rows=rows, asking=self.asking, barrier=barrier, waiters=waiters, shards=self.shards, clock=clock
+        )
         self.sinks = Sinks(
             receivers=Receivers(subscribers=self.subscribers, callbacks=Silent()),
             rows=rows,
@@ -220,7 +227,7 @@ async def test_jobs_are_taken_deleted_and_counted_by_any_replica_and_seen_by_all
     gone, kept = wanted[0].key, wanted[1].key
     assert await other.jobs.track(wanted) == [True] * len(wanted)
     assert all([await other.state(request.key) == "pending" for request in wanted])
-    await until(lambda: _all_there(owner, wanted))
+    assert all([await owner.state(request.key) == "pending" for request in wanted]), "whoever is asked next"
     assert await owner.jobs.track(wanted) == [False] * len(wanted)
     assert await other.jobs.untrack(gone) is True
     assert (await other.state(gone), await other.jobs.untrack(gone)) == (None, False)

@@ -62,15 +62,32 @@ class Owner:
 
 
 class Replica:
-    """`asked`: what stands in the topic, as (partition, headers' names). `owned`: shards at work here."""
+    """`asked`: what stands in the topic, as (partition, headers' names). `owned`: shards at work here.
+
+    `barriers`: how often somebody waited for an image; `coming`: what it shows then.
+    """
 
     def __init__(self):
         self.images, self.waiters = Images(), Waiters()
         self.asked, self.owned = [], {}
         self.refusing = False
+        self.barriers, self.coming = 0, None
         self.wall, self.time = 1_750_000_000.0, 50.0
         asking = Asking(self.publish, topic="jobs", partitions=PARTITIONS, log=self)
-        self.jobs = Jobs(rows=self.images, asking=asking, waiters=self.waiters, shards=lambda: self.owned, clock=self)
+        self.jobs = Jobs(
+            rows=self.images,
+            asking=asking,
+            barrier=self,
+            waiters=self.waiters,
+            shards=lambda: self.owned,
+            clock=self,
+        )
+
+    async def passed(self, partition):
+        assert partition == HOME
+        self.barriers += 1
+        if self.coming is not None:
+            self.images.show(self.coming)
 
     async def publish(self, record):
         await asyncio.sleep(0)
@@ -192,6 +209,17 @@ class TestRead:
     async def test_what_nobody_knows_is_not_there(self, replica):
         assert await replica.jobs.read(KEY) is None
 
+    async def test_what_was_just_asked_for_elsewhere_is_waited_for(self, replica):
+        replica.coming = tracked()
+        assert (await replica.jobs.read(KEY)).job == tracked()
+        await replica.jobs.read(KEY)
+        assert replica.barriers == 1, "for what is known, nobody waits"
+
+    async def test_what_was_deleted_may_have_been_asked_for_anew(self, replica):
+        replica.images.show(delete(tracked()))
+        replica.coming = tracked(tracked_at=1_760_000_000.0)
+        assert (await replica.jobs.read(KEY)).job == replica.coming
+
     async def test_pages_are_as_the_images_have_them(self, replica):
         page = await replica.jobs.page(accounts=["acme"], state="pending", after=None, limit=5)
         assert page == [("page", ["acme"], "pending", None, 5)]
@@ -219,6 +247,11 @@ class TestUntrack:
         assert replica.asked == [(HOME, ["relay.command"])]
         assert await replica.jobs.read(KEY) is None
         assert await replica.jobs.untrack(KEY) is False
+        assert replica.barriers == 0, "it is known here that it is gone"
+
+    async def test_what_was_just_asked_for_elsewhere_can_be_deleted(self, replica):
+        replica.coming = tracked()
+        assert await replica.jobs.untrack(KEY) is True
 
     async def test_what_was_just_taken_here_is_gone_too_also_when_its_row_comes(self, replica):
         await replica.track("a")

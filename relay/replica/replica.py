@@ -103,7 +103,8 @@ class Replica(Generic[S]):
         except (KafkaFailure, TimeoutError):
             self.may_act()
         else:
-            self._resume()
+            if self._left_seconds() > 0.0:  # or the answer was too long on its way to a process that was frozen
+                self._resume()
 
     def _left_seconds(self) -> float:
         """Until what the group said last does not count any more."""

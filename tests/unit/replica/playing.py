@@ -25,11 +25,16 @@ def now():
 
 
 class PlayedMembership:
-    """`failure`: what each check raises. `mute`: there is no answer. `left`: when it was closed."""
+    """`failure`: what each check raises. `mute`: there is no answer. `meanwhile`: happens before there is one.
+
+    `left`: when it was closed.
+    """
 
     session_seconds = 20.0
 
-    def __init__(self):
+    def __init__(self, monotonic):
+        self._monotonic = monotonic
+        self.meanwhile = lambda: None
         self.confirmed_at = -math.inf
         self.failure = self.left = None
         self.mute = False
@@ -46,8 +51,9 @@ class PlayedMembership:
         self._closing.set()
 
     async def check(self, *partitions):
-        began, generation = now(), self.generation
+        began, generation = self._monotonic(), self.generation
         await asyncio.sleep(0.001)
+        self.meanwhile()
         if self.mute:
             await asyncio.sleep(5)
             raise KafkaFailure(Reason.TIMEOUT, "no answer in time")
@@ -112,6 +118,9 @@ class PlayedShard:
             await self._ended
         finally:
             self.running = False
+            if self._world.end_seconds:
+                await asyncio.sleep(self._world.end_seconds)
+                self._world.say(self._partition, "ended")
 
     async def drain(self):
         self._world.say(self._partition, "drain")
@@ -147,22 +156,23 @@ class PlayedIntake:
 class World:
     """`membership`: played, unless another one is given. `said`: what the parts did, by partition.
 
-    `beating`: loops that are missed when they stand still. `frozen_seconds`: by which the replica's clock is ahead.
+    `beating`: loops that are missed when they stand still. `frozen_seconds`: that this process has slept, all in all.
     """
 
     def __init__(self, membership=None, partitions=PARTITIONS):
-        self.membership = membership or PlayedMembership()
+        self.membership = membership or PlayedMembership(self.monotonic)
         self.said = {number: [] for number in range(partitions)}
         self.opened = Counter()
         self.open_seconds, self.close_seconds, self.drain_seconds = 0.1, 0.1, 0.1
-        self.open_failure = None
+        self.end_seconds, self.open_failure = 0.0, None
         self.lines = []
         self.beating = set()
         self.frozen_seconds = 0.0
-        around = Surroundings(
-            monotonic=lambda: now() + self.frozen_seconds, beat=self.beating.add, forget=self.beating.discard, log=self
-        )
+        around = Surroundings(monotonic=self.monotonic, beat=self.beating.add, forget=self.beating.discard, log=self)
         self.replica = Replica(membership=self.membership, partitions=partitions, parts=self, surroundings=around)
+
+    def monotonic(self):
+        return now() + self.frozen_seconds
 
     def say(self, partition, what):
         self.said[partition].append(what)

@@ -68,7 +68,7 @@ async def test_what_is_lost_while_it_is_taken_over_is_given_up(world):
 
 @scenario
 async def test_what_is_given_up_is_closed_before_it_is_opened_again_however_long_that_takes(world):
-    world.close_seconds = 7.0
+    world.close_seconds, world.end_seconds = 7.0, 3.0
     async with world.running():
         world.membership.assign(0)
         await asyncio.sleep(3)
@@ -77,7 +77,7 @@ async def test_what_is_given_up_is_closed_before_it_is_opened_again_however_long
             world.membership.assign(0, member=member)
             await asyncio.sleep(1)
         await asyncio.sleep(20)
-        assert world.said[0] == [*TAKEN, "closed", *TAKEN]
+        assert world.said[0] == [*TAKEN, "ended", "closed", *TAKEN]
         assert world.acting == {0}
 
 

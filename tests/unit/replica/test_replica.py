@@ -129,6 +129,21 @@ async def test_who_was_frozen_finds_out_before_it_does_anything(world):
 
 
 @scenario
+async def test_an_answer_that_lay_there_while_all_was_frozen_confirms_nothing(world):
+    def freeze():
+        world.membership.meanwhile = lambda: None
+        world.frozen_seconds += 30.0
+
+    async with world.running():
+        world.membership.meanwhile = freeze
+        world.membership.assign(0)
+        await asyncio.sleep(1)
+        assert (world.loaded, world.acting) == ({0}, set())
+        await asyncio.sleep(2)
+        assert world.acting == {0}
+
+
+@scenario
 async def test_before_anything_is_confirmed_nobody_may_act(world):
     async with world.running() as replica:
         assert not replica.may_act()

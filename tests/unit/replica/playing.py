@@ -18,6 +18,8 @@ AWAY = KafkaFailure(Reason.CONNECT, "Connection refused")
 NO_MEMBER = NotAMember(Reason.UNAVAILABLE, "the group has gone on")
 LOST = LedgerLost("another owner has taken it")
 PARTITIONS = 3
+SESSION_SECONDS = 21.0
+FENCE_SECONDS = 0.7 * SESSION_SECONDS
 
 
 def now():
@@ -30,7 +32,7 @@ class PlayedMembership:
     `left`: when it was closed.
     """
 
-    session_seconds = 20.0
+    session_seconds = SESSION_SECONDS
 
     def __init__(self, monotonic):
         self._monotonic = monotonic
@@ -83,7 +85,11 @@ class PlayedLedger:
         self._world.say(self._partition, "open")
         self._world.opened[self._partition] += 1
         assert self._world.opened[self._partition] == 1, "two have the image at a time"
-        await asyncio.sleep(self._world.open_seconds)
+        try:
+            await asyncio.sleep(self._world.open_seconds)
+        except asyncio.CancelledError:
+            await self._world.end(self._partition)
+            raise
         if self._world.open_failure is not None:
             raise self._world.open_failure
 
@@ -118,9 +124,7 @@ class PlayedShard:
             await self._ended
         finally:
             self.running = False
-            if self._world.end_seconds:
-                await asyncio.sleep(self._world.end_seconds)
-                self._world.say(self._partition, "ended")
+            await self._world.end(self._partition)
 
     async def drain(self):
         self._world.say(self._partition, "drain")
@@ -136,6 +140,8 @@ class PlayedShard:
         self.suspended = True
 
     def resume(self):
+        elapsed = self._world.monotonic() - self._world.membership.confirmed_at
+        assert elapsed < 0.7 * self._world.membership.session_seconds, "this is not ours any more"
         self.suspended = False
 
 
@@ -176,6 +182,11 @@ class World:
 
     def say(self, partition, what):
         self.said[partition].append(what)
+
+    async def end(self, partition):
+        if self.end_seconds:
+            await asyncio.sleep(self.end_seconds)
+            self.say(partition, "ended")
 
     def ledger(self, partition):
         return PlayedLedger(self, partition)

@@ -82,6 +82,19 @@ async def test_what_is_given_up_is_closed_before_it_is_opened_again_however_long
 
 
 @scenario
+async def test_what_is_given_up_while_it_is_opened_ends_in_peace(world):
+    world.open_seconds, world.end_seconds = HOUR, 3.0
+    async with world.running():
+        world.membership.assign(0)
+        await asyncio.sleep(3)
+        for member in ("somebody", "else"):
+            world.membership.assign(0, member=member)
+            await asyncio.sleep(1)
+        await asyncio.sleep(5)
+        assert world.said[0] == ["open", "ended", "closed", "open"]
+
+
+@scenario
 async def test_a_ledger_that_is_lost_is_opened_anew_for_a_new_shard(world):
     async with world.running() as replica:
         world.membership.assign(0, 1)

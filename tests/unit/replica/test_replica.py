@@ -5,10 +5,9 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim import virtual
-from unit.replica.playing import AWAY, LOST, NO_MEMBER, PARTITIONS, World, now, scenario
+from unit.replica.playing import AWAY, FENCE_SECONDS, LOST, NO_MEMBER, PARTITIONS, World, now, scenario
 
 HOUR = 3_600.0
-FENCE_SECONDS = 14.0
 TAKEN = ["open", "load", "run"]
 
 
@@ -140,6 +139,9 @@ async def test_an_answer_that_lay_there_while_all_was_frozen_confirms_nothing(wo
         await asyncio.sleep(1)
         assert (world.loaded, world.acting) == ({0}, set())
         await asyncio.sleep(2)
+        assert world.acting == {0}
+        world.membership.meanwhile = freeze
+        await asyncio.sleep(4)
         assert world.acting == {0}
 
 

@@ -56,10 +56,7 @@ class Embedded:
         """Raises ConfigError: the file cannot be used."""
         ledger = SqliteLedger(section.path)
         try:
-            await ledger.open()
-        except LedgerUnusable as error:
-            raise ConfigError(f"ledger.path: {error}") from error
-        try:
+            await _open(ledger)
             yield cls(tools, ledger)
         finally:
             await ledger.close()
@@ -99,3 +96,10 @@ class Embedded:
             sinks=self._shard.sinks.standing_with(backlog),
             ledger_bytes=size_bytes,
         )
+
+
+async def _open(ledger: SqliteLedger) -> None:
+    try:
+        await ledger.open()
+    except LedgerUnusable as error:
+        raise ConfigError(f"ledger.path: {error}") from error

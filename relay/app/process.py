@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -34,6 +35,22 @@ def stop_signal() -> asyncio.Event:
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+@asynccontextmanager
+async def until(stop: asyncio.Event) -> AsyncIterator[None]:
+    """What is done in here is cancelled when it is time to stop, and left without a word."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - there is always one
+    stopped = asyncio.create_task(stop.wait())
+    stopped.add_done_callback(lambda watch: watch.cancelled() or task.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not stop.is_set() or task.uncancel() > 0:
+            raise
+    finally:
+        stopped.cancel()
 
 
 def _loop_factory() -> Callable[[], Loop]:

@@ -106,19 +106,21 @@ class Replicated:
     async def opened(cls, tools: Tools, section: KafkaLedger) -> AsyncIterator[Self]:
         """Waits for the brokers. Raises ConfigError: topics or files cannot be used as they are."""
         site = await _site(tools, section)
-        images = await _images(tools, site)
+        work = cls(tools, site, await _images(tools, site))
         try:
-            yield cls(tools, site, images)
+            yield work
         finally:
-            await images.close()
+            await work.close()
 
     async def load(self) -> int:
         """Return when the images show all that was recorded by now."""
         self._following = following = asyncio.create_task(self._images.run())
         current = asyncio.create_task(self._images.current.wait())
-        await asyncio.wait([following, current], return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
+        try:
+            await asyncio.wait([following, current], return_when=asyncio.FIRST_COMPLETED)
+        finally:
             current.cancel()
+        if following.done():
             following.result()
         return sum((await self._rows.live_jobs()).values())
 
@@ -136,7 +138,13 @@ class Replicated:
         await self._replica.stop()
         await self._asking.close()
         await self._ends.close()
+        await self.close()
+
+    async def close(self) -> None:
+        """Idempotent, bounded."""
         await self._images.close()
+        if self._following is not None:
+            await asyncio.wait([self._following])
 
     async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
         """See Shard.configure; of the shards at work here, and of those that come."""
@@ -173,6 +181,7 @@ class Replicated:
 
     def _reached(self, partition: int, newest: int) -> None:
         self._feeds[partition].resume(newest)
+        self._waiters.release()  # jobs that ended while an image was read anew are told to nobody
 
     def _changed(self, partition: int, jobs: Sequence[Job]) -> None:
         self._feeds[partition].publish(jobs)

@@ -3,12 +3,13 @@
 import asyncio
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from relay.app import process
 from relay.app.reload import Reloading
-from relay.app.service import running
+from relay.app.service import Service, running
 from relay.config import Sources
 from relay.errors import ConfigError
 from relay.ops import memory
@@ -33,17 +34,23 @@ async def serve(sources: Sources, log: Log) -> None:
     memory.begin_start()
     stop, hang_up = process.stop_signal(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
-    async with running(sources.config, log=log) as service:
+    async with AsyncExitStack() as stack, process.until(stop):  # brokers may be waited for, for ever
+        service = await stack.enter_async_context(running(sources.config, log=log))
         memory.end_start()
-        reloading = asyncio.create_task(Reloading(sources=sources, service=service, log=log).run(hang_up))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopped, reloading, service.failure], return_when=asyncio.FIRST_COMPLETED)
-        for failed in (reloading, service.failure):
+        await _serve(service, Reloading(sources=sources, service=service, log=log).run(hang_up))
+    log.info("service.stopped")
+
+
+async def _serve(service: Service, reloading: Coroutine[object, object, None]) -> None:
+    """Until it is cancelled. Raises what failed, which is a bug."""
+    tasks = [asyncio.create_task(reloading), service.failure]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for failed in tasks:
             if failed.done():
                 failed.result()
-        reloading.cancel()
-        stopped.cancel()
-    log.info("service.stopped")
+    finally:
+        tasks[0].cancel()
 
 
 def raise_file_limit() -> None:

@@ -40,3 +40,32 @@ def test_a_signal_after_the_end_is_ignored():
     assert process.run_until_signal(asyncio.sleep(0, "done")) == "done"
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGTERM)
+
+
+async def test_what_takes_for_ever_ends_when_it_is_time_to_stop():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stop.set)
+    async with process.until(stop):
+        await asyncio.Event().wait()
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_who_is_cancelled_by_others_is_cancelled():
+    async def wait():
+        async with process.until(asyncio.Event()):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_ends_by_itself_is_not_disturbed():
+    stop = asyncio.Event()
+    async with process.until(stop):
+        pass
+    stop.set()
+    await asyncio.sleep(0)
+    assert asyncio.current_task().cancelling() == 0

@@ -13,7 +13,7 @@ from relay.core.delivery import DeliveryKey
 from relay.core.job_row import FIELDS
 from relay.core.record import Positions
 from relay.errors import Undecipherable
-from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION, Incarnation, Record
+from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION, Incarnation
 from relay.ledger.kafka.rows import JobRow, delivery_columns, job_row
 
 T = TypeVar("T")
@@ -39,14 +39,14 @@ class Read:
     unknown: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
 
-def from_records(records: Iterable[Record]) -> Read:
-    """Raises Undecipherable, naming the key."""
+def from_records(records: Iterable[tuple[bytes, bytes | None]]) -> Read:
+    """`records`: as `records.Record`. Raises Undecipherable, naming the key."""
     reading = _Reading()
-    for record in records:
+    for key, value in records:
         try:
-            reading.add(record)
+            reading.add(key, value)
         except Undecipherable as error:
-            raise Undecipherable(f"record {record.key.decode(errors='replace')}: {error}") from error
+            raise Undecipherable(f"record {key.decode(errors='replace')}: {error}") from error
     return reading.result()
 
 
@@ -61,8 +61,7 @@ class _Reading:
         self._unknown: dict[bytes, bytes] = {}
         self._keys: set[bytes] = set()
 
-    def add(self, record: Record) -> None:
-        key, value = record
+    def add(self, key: bytes, value: bytes | None) -> None:
         self._keys.add(key)
         self._unknown.pop(key, None)
         if value is not None and key.startswith(_JOB_KEY):  # nearly all are one of these two

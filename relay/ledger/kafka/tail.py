@@ -15,7 +15,6 @@ from relay.kafka.reader import Message, OutOfRange, Reader
 from relay.ledger.kafka.image import Image
 from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.reading import Read, from_records
-from relay.ledger.kafka.records import Record
 
 RECORDS_MAX = 2_000  # deciphered without a pause
 FETCH_SECONDS = 0.5
@@ -133,7 +132,7 @@ class Tail:
 
     def _decipher(self, messages: Sequence[Message], offset: int) -> Read:
         try:
-            return from_records(Record(one.key or b"", one.value) for one in messages)
+            return from_records((one.key or b"", one.value) for one in messages)
         except Undecipherable as error:
             raise Illegible(f"{self._partition.name} before {offset}: {error}") from error
 

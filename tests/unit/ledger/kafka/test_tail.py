@@ -138,7 +138,7 @@ async def following(tail):
 
 async def until(condition):
     async with asyncio.timeout(SECONDS_MAX):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 
 

@@ -65,7 +65,7 @@ class Observed(Simulator):
     """Notes who asks: each replica has a token of its own."""
 
     def __init__(self, account: str, asked: list[Asked]) -> None:
-        super().__init__(seed=1, scenario=SCENARIOS["fast"])
+        super().__init__(seed=ACCOUNTS.index(account), scenario=SCENARIOS["fast"])  # ids of jobs are their own
         self._name = account
         self._asked = asked
 
@@ -240,14 +240,15 @@ def ended(records: Sequence[ConsumerRecord[bytes, bytes]]) -> set[str]:
 
 def assert_told_exactly_once(records: Sequence[ConsumerRecord[bytes, bytes]], ids: set[str]) -> None:
     """Of each job: every event once, numbered from 1 without gaps, and the last one, and no other, is terminal."""
-    stories: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    stories: dict[str, list[tuple[int, str, bool]]] = defaultdict(list)
     for record in records:
-        data = orjson.loads(record.value)
-        stories[data["job_id"]].append((int(dict(record.headers)["ce_sequence"]), data["outcome"] is not None))
+        data, headers = orjson.loads(record.value), dict(record.headers)
+        told = (int(headers["ce_sequence"]), headers["ce_type"].decode(), data["outcome"] is not None)
+        stories[data["job_id"]].append(told)
     for job_id in ids:
-        sequences, terminal = zip(*stories[job_id], strict=True)
-        assert sequences == tuple(range(1, len(sequences) + 1)), (job_id, sequences)
-        assert terminal == (False,) * (len(terminal) - 1) + (True,), (job_id, terminal)
+        story = stories[job_id]
+        assert [sequence for sequence, *_ in story] == list(range(1, len(story) + 1)), (job_id, story)
+        assert [terminal for *_, terminal in story] == [False] * (len(story) - 1) + [True], (job_id, story)
 
 
 def assert_budgets_held(zendesk: Zendesk) -> None:

@@ -96,19 +96,6 @@ async def test_replicas_come_and_go_and_each_partition_is_worked_on_by_one(start
         await until(lambda: len(first.acting) == len(second.acting) == len(late.acting) == 2)
 
 
-async def test_to_take_over_may_take_longer_than_the_session_and_what_is_worked_on_goes_on(start):
-    first, second = await start(), await start()
-    await until(lambda: len(first.acting) == len(second.acting) == 3)
-    kept = {partition: list(first.said[partition]) for partition in first.acting}
-    first.open_seconds = SESSION_SECONDS + 1.0
-    async with watched(first) as idle:
-        await second.replica.stop()
-        await until(lambda: first.acting == ALL)
-    assert all(idle.get(partition, 0.0) < SESSION_SECONDS for partition in kept)
-    assert {partition: first.said[partition] for partition in kept} == kept
-    assert all(said[-3:] == ["open", "load", "run"] for said in first.said.values())
-
-
 async def test_without_the_brokers_nothing_is_done_for_long_and_with_them_all_goes_on(start, broker):
     one = await start()
     await until(lambda: one.acting == ALL)

@@ -132,6 +132,11 @@ class Coordination:
             partitions=frozenset(each.partition for each in assigned),
         )
 
+    def rejoin(self, member: Member) -> None:
+        """Join anew, unless that has happened since we were this member."""
+        if (self._coordinator.member_id, self._coordinator.generation) == (member.id, member.generation):
+            self._coordinator.request_rejoin()
+
     def poll(self) -> None:
         """To be called now and then. If it raises KafkaFailure, the group is joined again, unless it has `ended`.
 

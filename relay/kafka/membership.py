@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from relay.errors import Reason
 from relay.kafka.connection import Connection
-from relay.kafka.coordination import Coordination, Group, Listener, Member, sticky
+from relay.kafka.coordination import REBALANCE_SECONDS_MAX, Coordination, Group, Listener, Member, sticky
 from relay.kafka.failures import AWAY, KafkaFailure, told
 from relay.kafka.former import MemberFile
 from relay.kafka.group import leave
@@ -24,6 +24,7 @@ CHECK_SECONDS_MAX = 5.0
 POLL_SECONDS = 1.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0
 CLOSE_SECONDS_MAX = 10.0
+STILL_SECONDS_MAX = 1.5 * REBALANCE_SECONDS_MAX  # before a new client is tried
 
 NO_MEMBER = (
     errors.UnknownMemberIdError,
@@ -121,6 +122,7 @@ class Membership:
             answer = await self._ask(coordination, HeartbeatRequest(self._group.name, member.generation, member.id))
             self._judge(answer.error_code)
         except NotAMember:
+            coordination.rejoin(member)
             raise
         except KafkaFailure as failure:
             self._reachability.lost(failure)
@@ -182,19 +184,29 @@ class Membership:
         coordination = await Coordination.start(self._connection, self._group, self._assignor, listener)
         self._coordination = coordination
         try:
-            while not self._closing.is_set():
-                try:
-                    coordination.poll()
-                except KafkaFailure as failure:
-                    if coordination.ended:
-                        raise
-                    self._reachability.lost(failure)
-                await self._remember()
-                await self._rest(POLL_SECONDS)
+            await self._attend(coordination)
         finally:
             self._coordination = None
             self._revoked(changes)
             await coordination.end()
+
+    async def _attend(self, coordination: Coordination) -> None:
+        """Until it is closed, or another client may do better, which raises KafkaFailure."""
+        assigned_at = self._monotonic()
+        while not self._closing.is_set():
+            try:
+                coordination.poll()
+            except KafkaFailure as failure:
+                if coordination.ended:
+                    raise
+                self._reachability.lost(failure)
+            now = self._monotonic()
+            if self._member is not None:
+                assigned_at = now
+                await self._remember(self._member)
+            elif now - assigned_at >= STILL_SECONDS_MAX:
+                raise KafkaFailure(Reason.TIMEOUT, "the group assigns nothing")
+            await self._rest(POLL_SECONDS)
 
     async def _say_goodbye(self) -> None:
         """In the name of who we were before, so that nobody waits for it. The group may know already."""
@@ -203,10 +215,10 @@ class Membership:
             with told():
                 await leave(self._connection, self._group.name, former)
 
-    async def _remember(self) -> None:
-        if self._file is not None and self._member is not None and self._member.id != self._remembered:
-            self._remembered = self._member.id
-            await self._file.remember(self._remembered)
+    async def _remember(self, member: Member) -> None:
+        if self._file is not None and member.id != self._remembered:
+            self._remembered = member.id
+            await self._file.remember(member.id)
 
     def _revoked(self, changes: Changes) -> None:
         self._member = None

@@ -31,7 +31,6 @@ class Replica(Generic[S]):
         ]
         self._acting = False
         self._fenced = False
-        self._assigned = False
         self._told = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -77,7 +76,6 @@ class Replica(Generic[S]):
         """What stays ours goes on once the group has confirmed it; what is not ours any more ends."""
         for owner in self._owners:
             owner.assign(member.id if owner.partition in member.partitions else None)
-        self._assigned = bool(member.partitions)
         self._around.log.info("partitions.assigned", partitions=sorted(member.partitions))
         self._told.set()
 
@@ -85,8 +83,7 @@ class Replica(Generic[S]):
         """Ask the group again and again."""
         while not self._stopping.is_set():
             self._told.clear()
-            if self._assigned:
-                await self._confirm()
+            await self._confirm()
             self._around.beat(LOOP)
             patience = min(CHECK_SECONDS, self._left_seconds()) if self._acting else CHECK_SECONDS
             with suppress(TimeoutError):

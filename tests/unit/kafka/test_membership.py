@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from sim import virtual
 
 from relay.errors import Reason
-from relay.kafka.coordination import Group, Member
+from relay.kafka.coordination import REBALANCE_SECONDS_MAX, Group, Member
 from relay.kafka.failures import KafkaFailure, told
 from relay.kafka.membership import Membership, NotAMember
 
@@ -27,13 +27,14 @@ HOUR = 3_600.0
 class FakeGroup:
     """A group that gives everything to its one member, and what it answers to requests.
 
-    `code`: of all answers. `failure`: of the client, once. `away`: nobody is there.
+    `code`: of all answers. `failure`: of the client, once. `away`: nobody is there. `silent`: it assigns nothing.
     """
 
     def __init__(self):
         self.code = 0
         self.away = self.failure = None
         self.meanwhile = lambda: None
+        self.silent = False
         self.lives = []
         self.requests = []
 
@@ -51,7 +52,9 @@ class FakeCoordination:
         self.listener = listener
         self.generation = 0
         self.ended = self.closed = False
-        asyncio.get_running_loop().call_later(0.1, self.rebalance, {0, 1})
+        self.rejoins = 0
+        if not group.silent:
+            asyncio.get_running_loop().call_later(0.1, self.rebalance, {0, 1})
 
     def rebalance(self, partitions):
         if not self.closed:
@@ -62,6 +65,9 @@ class FakeCoordination:
     def joined(self, assigned):
         partitions = frozenset(each.partition for each in assigned)
         return Member(id=f"member-{len(self._group.lives)}", generation=self.generation, partitions=partitions)
+
+    def rejoin(self, member):
+        self.rejoins += 1
 
     def poll(self):
         failure, self._group.failure = self._group.failure, None
@@ -147,6 +153,7 @@ def test_a_group_that_goes_on_without_us_is_no_failure_of_kafka(world, error):
             with pytest.raises(NotAMember):
                 await membership.check()
             assert membership.confirmed_at == confirmed_at
+            assert world.group.lives[0].rejoins == 1
         assert world.lines == []
 
     virtual.run(story())
@@ -215,6 +222,23 @@ def test_a_client_that_can_go_on_no_more_is_replaced_and_nothing_is_ours_in_betw
             assert world.group.lives[0].closed
             assert world.told == ["revoked", [0, 1], "revoked", "revoked", [0, 1]]
             assert membership.confirmed_at == -math.inf
+
+    virtual.run(story())
+
+
+def test_a_group_that_assigns_nothing_is_joined_by_another_client_but_not_before_it_had_its_time(world):
+    async def story():
+        world.group.silent = True
+        async with world as membership:
+            await asyncio.sleep(REBALANCE_SECONDS_MAX)
+            assert len(world.group.lives) == 1
+            await asyncio.sleep(REBALANCE_SECONDS_MAX)
+            assert len(world.group.lives) == 2
+            assert world.group.lives[0].closed
+            world.group.silent = False
+            await asyncio.sleep(2 * REBALANCE_SECONDS_MAX)
+            assert membership.assigned == {0, 1}
+        assert world.lines == ["kafka.unavailable", "kafka.available"]
 
     virtual.run(story())
 

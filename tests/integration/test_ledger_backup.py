@@ -54,12 +54,14 @@ async def submit(session, relay, statuses):
 async def test_going_back_to_a_backup_loses_nothing_that_was_in_it(tmp_path, account, session, back_up):
     """Jobs that live are watched on, and deliveries that were owed are made. What came later is taken again."""
     async with peers.receiver() as receiver:
-        sink = receiver.section("orders")
+        sink = receiver.section("orders", retry_schedule_seconds=[0, *[1] * 90])
         config = configured(tmp_path, account, sinks=[sink])
         receiver.answer = refuse
         async with serving(config) as relay:
-            ended = await submit(session, relay, await account.start_jobs(session, 5, fate="succeeded"))
-            await until(lambda: len(receiver.by_job()) == 5, 10, "all have ended")
+            ended = await submit(
+                session, relay, await account.start_jobs(session, 5, fate="succeeded", work_seconds=0.2)
+            )
+            await until(lambda: len(receiver.by_job()) == 5, 40, "all have ended")
             living = await submit(session, relay, await account.start_jobs(session, 5, work_seconds=2))
             code, printed = await back_up(tmp_path / "backup.db", "--url", relay.url)
             assert (code, "secrets" in printed) == (0, True), printed

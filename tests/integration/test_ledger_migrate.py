@@ -230,11 +230,8 @@ def configured(folder, kafka, topic, **sections):
     )  # fmt: skip
 
 
-async def test_killed_in_the_middle_and_done_again_by_the_command(source, connection, kafka, tmp_path, capsys):
-    """The topic is made first; the file stays as it was, and no relay starts with what is half done."""
-    topic = f"ledger-{uuid.uuid4().hex[:12]}"
-    command = ("ledger", "migrate", "--from", str(source), "--config", str(configured(tmp_path, kafka, topic)))
-    before = await in_file(source)
+async def kill_in_the_middle(command):
+    """The partition that it has filled by then, and not finished."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "relay", *command, stdout=asyncio.subprocess.PIPE
     )
@@ -242,26 +239,16 @@ async def test_killed_in_the_middle_and_done_again_by_the_command(source, connec
         line = await process.stdout.readline()
     process.kill()
     await process.communicate()
-    found = await ensure(connection, topic, partitions=PARTITIONS, create_replicas=None)
-    partitions = Partitions(connection, found, topic)
-    ledger = partitions.ledger(tmp_path, int(line.removeprefix(b"partition ").partition(b":")[0]))
-    with pytest.raises(LedgerUnusable, match="do `relay ledger migrate` again"):
-        await ledger.open()
-    assert await asyncio.to_thread(main, command) == 0
-    told = capsys.readouterr().out
-    assert f"{PARTITIONS} partitions of {topic}, compared row by row" in told
-    assert "relay serve" in told
-    await assert_moved(source, partitions, tmp_path)
-    assert await in_file(source) == before
+    return int(line.removeprefix(b"partition ").partition(b":")[0])
 
 
 async def refuse(_):
     return 500
 
 
-async def test_a_relay_at_work_is_moved_and_goes_on(kafka, topics, tmp_path):
-    """It dies with jobs that live, jobs that nobody has looked at and events that are owed; all of that is done after
-    it, once each, and who reads events goes on where the file's positions ended.
+async def test_a_relay_at_work_is_moved_and_goes_on(kafka, connection, topics, tmp_path, capsys):
+    """It dies with jobs that live and events that are owed, and so does the migration, once. All that was to be done is
+    done by its successor, and who reads events goes on where the file's positions ended.
     """
     names = {name: await topics.create(name, partitions=PARTITIONS) for name in ("intake", "dead")}
     intake = {"kafka": {"topic": names["intake"], "dead_letter_topic": names["dead"], "group": names["intake"]}}
@@ -270,11 +257,13 @@ async def test_a_relay_at_work_is_moved_and_goes_on(kafka, topics, tmp_path):
         receiver.answer = refuse
         old = {
             "accounts": [account.section(requests_per_minute=3_000, fresh_within_seconds=0.05)],
-            "sinks": [receiver.section("orders")],
+            "sinks": [receiver.section("orders", retry_schedule_seconds=[0, *[1] * 90])],
         }
         async with serving(write_config(tmp_path, **old)) as relay:
-            ended = await submit(session, relay, await account.start_jobs(session, 20, fate="succeeded"))
-            await until(lambda: len(receiver.by_job()) == 20, 20, "all have ended, and are owed")
+            ended = await submit(
+                session, relay, await account.start_jobs(session, 20, fate="succeeded", work_seconds=0.2)
+            )
+            await until(lambda: len(receiver.by_job()) == 20, 40, "all have ended, and are owed")
             living = await submit(session, relay, await account.start_jobs(session, 20, work_seconds=3))
             async with session.get(f"{relay.url}/v1/events") as answer:
                 cursor = (await answer.json())["cursor"]
@@ -282,8 +271,14 @@ async def test_a_relay_at_work_is_moved_and_goes_on(kafka, topics, tmp_path):
         config = write_config(tmp_path, **old, kafka={"bootstrap_servers": kafka}, intake=intake, ledger={
             "kind": "kafka", "cluster": topic, "topic": topic, "partitions": PARTITIONS, "path": str(tmp_path),
         })  # fmt: skip
-        arguments = ["ledger", "migrate", "--from", str(tmp_path / "relay.db"), "--config", str(config)]
-        assert await asyncio.to_thread(main, arguments) == 0
+        command = ["ledger", "migrate", "--from", str(tmp_path / "relay.db"), "--config", str(config)]
+        before = await in_file(tmp_path / "relay.db")
+        number = await kill_in_the_middle(command)
+        with pytest.raises(LedgerUnusable, match="do `relay ledger migrate` again"):
+            await Partitions(connection, await made(connection, topic), topic).ledger(tmp_path, number).open()
+        assert await asyncio.to_thread(main, command) == 0
+        assert f"{PARTITIONS} partitions of {topic}, compared row by row" in capsys.readouterr().out
+        assert await in_file(tmp_path / "relay.db") == before
         receiver.answer = peers.take
         async with serving(config) as replica:
             assert {job["id"] for job in await peers.pages(session, replica.url)} == ended | living
@@ -295,6 +290,10 @@ async def test_a_relay_at_work_is_moved_and_goes_on(kafka, topics, tmp_path):
     terminal = {message.id for message in receiver.got if message.terminal}
     assert len(terminal) == 41, "one end of each job, however often it was sent"
     assert {event["subject"] for event in told if event["data"]["outcome"]} == living
+
+
+async def made(connection, topic):
+    return await ensure(connection, topic, partitions=PARTITIONS, create_replicas=None)
 
 
 async def submit(session, relay, statuses):

@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo kafka check format lint types imports unit test bench bench-kafka bench-schedule dashboards lock clean
+.PHONY: help demo kafka check format lint types imports unit test bench bench-kafka soak bench-schedule dashboards lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same
 
 bench-kafka: $(READY) ## benchmarks of the distributed service, with a broker beside it
 	PYTHONPATH=tests $(BIN)/python -m bench.distributed
+
+soak: $(READY) ## twenty rounds of kills, stops, sleeps and outages for replicas on Kafka (a quarter of an hour)
+	@PYTHONPATH=tests $(BIN)/python -m kafka.jars
+	$(BIN)/pytest tests/soak -s
 
 bench-schedule: $(READY) ## when to poll, against other schedules in virtual time; draws docs/scheduling.png (3 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.schedule docs/scheduling.png

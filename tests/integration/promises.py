@@ -63,15 +63,17 @@ class Arrival(NamedTuple):
         return cls(awake[max(0, bisect_left(awake, at) - 2)], at)
 
 
-def assert_spaced(arrivals: Sequence[Arrival], *, gap_seconds: float) -> None:
-    """Requests keep the gap, and so no minute holds more than the ceiling.
+def assert_spaced(
+    arrivals: Sequence[Arrival], *, gap_seconds: float, late_seconds: float = LATE_ON_THE_WAY_SECONDS
+) -> None:
+    """Requests keep the gap, and so no minute holds more than the ceiling. `late_seconds`: what one may be on its way.
 
     Any two are compared, not neighbours only: that one was late on its way must not let the others add up.
     """
     earliest = -inf  # when the first would have come, had each kept the gap and no more
     for number, arrival in enumerate(arrivals):
         early = earliest - (arrival.at - number * gap_seconds)
-        assert early <= LATE_ON_THE_WAY_SECONDS, f"request {number} of {len(arrivals)} came {early:.3f} s too early"
+        assert early <= late_seconds, f"request {number} of {len(arrivals)} came {early:.3f} s too early"
         earliest = max(earliest, arrival.after - number * gap_seconds)
     for number, first in enumerate(arrivals):
         in_a_minute = sum(arrival.at < first.at + 60 for arrival in arrivals[number:])

@@ -27,6 +27,7 @@ from relay.simulator.answer import Request
 ACCOUNTS = tuple(f"acme-{number}" for number in range(8))
 PARTITIONS = 4
 GAP_SECONDS = 0.25  # between two requests to one account, whichever replica makes them
+LATE_SECONDS = 3 * GAP_SECONDS  # several processes share the machine, and one may sleep between decision and request
 FATES = ("succeeded", "partially_failed", "all_failed", "failed", "killed")
 SESSION_SECONDS = 20.0
 AWAKE_SECONDS = 0.002
@@ -257,7 +258,7 @@ def assert_budgets_held(zendesk: Zendesk) -> None:
     for asked in zendesk.asked:
         by_account[asked.account].append(Arrival.of(asked.at, zendesk.beats))
     for arrivals in by_account.values():
-        assert_spaced(arrivals, gap_seconds=GAP_SECONDS)
+        assert_spaced(arrivals, gap_seconds=GAP_SECONDS, late_seconds=LATE_SECONDS)
 
 
 def assert_nobody_returned(zendesk: Zendesk, frozen: str, *, thawed_at: float) -> None:

@@ -13,7 +13,7 @@ from integration.replicas import (
     replicas,
 )
 
-EXPECTED = ("replica.suspended", "partition.lost")  # of the one that slept
+EXPECTED = ("replica.suspended", "partition.lost", "ledger.unavailable", "kafka.unavailable")  # of the one that slept
 HAND_OVER_SECONDS_MAX = 10.0  # 3 on a quiet machine: see the benchmark
 
 

@@ -141,7 +141,7 @@ BUDGET = Row(
             queries=[
                 highest(
                     Query(
-                        "sum by (account) (rate(relay_rate_wait_seconds_total{@account}[$__rate_interval]))",
+                        "sum by (account) (rate(relay_rate_wait_seconds_total{@account}[5m]))",
                         "{{account}}",
                     )
                 )

@@ -125,11 +125,7 @@ BUDGET = Row(
             title="Waiting for the budget",
             description="Of the time, at the account that waits most: polls were due and the budget did not allow "
             "them. Much of it, and completions are seen late.",
-            queries=[
-                Query(
-                    "max(sum by (account) (rate(relay_rate_wait_seconds_total{@relay}[$__rate_interval]))) or vector(0)"
-                )
-            ],
+            queries=[Query("max(sum by (account) (rate(relay_rate_wait_seconds_total{@relay}[5m]))) or vector(0)")],
             unit="percentunit",
             steps=rising(0.5, 0.9),
             width=6,

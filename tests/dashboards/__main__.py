@@ -1,6 +1,6 @@
 """`python -m dashboards FOLDER [MINUTES]`: pictures of the dashboards, from a relay that has been under load so long.
 
-Half way, an account's Zendesk fails for a while, and so does a receiver.
+Half way an account's Zendesk fails for a while, and so does a receiver.
 """
 
 import asyncio
@@ -40,9 +40,10 @@ async def play(at: Scene, seconds: float) -> None:
     await asyncio.sleep(seconds * 0.4)
     at.audit.answer = failing
     await change(at, "demo", "server-errors", "resets")
-    await asyncio.sleep(seconds * 0.2)
-    at.audit.answer = take
+    await asyncio.sleep(seconds * 0.1)
     await change(at, "demo")
+    await asyncio.sleep(seconds * 0.1)
+    at.audit.answer = take
     await asyncio.sleep(seconds * 0.4)
 
 

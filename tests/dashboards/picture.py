@@ -142,7 +142,7 @@ def _told(panel: Mapping[str, Any], value: float) -> str:
             return str(mapping["options"][f"{value:g}"]["text"])
     match defaults["unit"]:
         case "percentunit":
-            return f"{100 * value:.3g} %"
+            return f"{100 * value:.3g} %" if abs(value) < 10 else f"{100 * value:.0f} %"
         case "s" if abs(value) < 1:
             return f"{1_000 * value:.3g} ms"
         case "s":

@@ -31,7 +31,8 @@ class Prometheus:
     async def course(self, expression: str, *, start: float, end: float, step: float) -> Sequence[dict[str, Any]]:
         """Its series: labels as `metric`, pairs of time and text as `values`. Times are seconds since the epoch."""
         query = {"query": expression, "start": start, "end": end, "step": step}
-        return (await self.ask("query_range", query))["result"]
+        found: Sequence[dict[str, Any]] = (await self.ask("query_range", query))["result"]
+        return found
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         acme = await enter(peers.zendesk("acme", "demo"))
         globex = await enter(peers.zendesk("globex", "mixed", "flaky"))
         initech = await enter(peers.zendesk("initech", "demo", token="another"))
-        hooli = await enter(peers.zendesk("hooli", "demo", "busy"))
+        hooli = await enter(peers.zendesk("hooli", "demo"))
         orders, audit, archive = [await enter(peers.receiver()) for _ in range(3)]
         audit.answer, archive.answer = failing, refusing
         config = write_config(
@@ -52,7 +52,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
                 acme.section(requests_per_minute=120),
                 globex.section(requests_per_minute=60),
                 initech.section(requests_per_minute=60),
-                hooli.section(requests_per_minute=20),
+                hooli.section(requests_per_minute=12),
             ],
             sinks=[
                 {"name": "console", "kind": "log", "events": ["*"]},

@@ -173,8 +173,8 @@ def check(folder: Path, **sections):
     config = write_config(folder, accounts=[account | {"auth": {"kind": "bearer", "token": "demo"}}], **sections)
     command = [sys.executable, "-m", "relay", "check", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    about_us = ("kafka", "intake", "sink")
-    return [line for line in done.stdout.splitlines() if line.split()[1].startswith(about_us) or "->" in line]
+    about_us = ("kafka", "intake", "sink", "ledger intake", "ledger ledger")
+    return [line for line in done.stdout.splitlines() if line[9:].startswith(about_us) or "->" in line]
 
 
 async def test_check_tells_what_it_found_of_brokers_and_topics(tmp_path, kafka, topics):
@@ -188,6 +188,20 @@ async def test_check_tells_what_it_found_of_brokers_and_topics(tmp_path, kafka, 
         f"ok       sink bus: topic {events} is there, with 1 partitions",
     ]
     assert "absent" not in await topics.names(), "nothing is created by looking"
+
+
+async def test_check_tells_whether_a_ledger_can_be_kept_there(tmp_path, kafka, topics):
+    intake, ledger = await topics.create("intake", partitions=2), await topics.create("ledger", partitions=2)
+    absent = f"{ledger}-absent"
+    for name, partitions, line in (
+        (ledger, 2, f"failed   ledger ledger: topic {ledger}: cleanup.policy is delete, and must be exactly compact"),
+        (absent, 2, f"warning  ledger ledger: there is no topic {absent}: create it, with 2 partitions and cleanup"),
+        (absent, 3, f"failed   ledger intake: topic {intake}: it has 2 partitions, and must have 3: an account"),
+    ):
+        section = {"kind": "kafka", "topic": name, "partitions": partitions, "path": str(tmp_path)}
+        sections = {"kafka": {"bootstrap_servers": kafka}, "intake": reads(intake, "absent"), "ledger": section}
+        assert any(one.startswith(line) for one in check(tmp_path, **sections))
+    assert absent not in await topics.names()
 
 
 async def test_check_tells_who_may_not_get_in_or_write(tmp_path, kafka_cluster, kafka, topics):

@@ -35,6 +35,10 @@ NOT_ALLOWED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 POLICY, RETENTION = "cleanup.policy", "delete.retention.ms"
 
 
+class NoSuchTopic(LedgerUnusable):
+    """It is not there, and was not to be made, or may not be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A setting as it is made, and what else is good: `bound` in words for people."""
@@ -120,7 +124,7 @@ async def _ensure(
         settings = await _appeared(connection, name, rules)
     if settings is None:
         wanted = ", ".join(f"{setting}={rule.value}" for setting, rule in rules.items())
-        raise LedgerUnusable(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
+        raise NoSuchTopic(f"there is no topic {name}: create it, with {partitions} partitions and {wanted}")
     topic = await describe_topic(connection, name, create=False)
     found = list(faults(topic, settings, partitions, rules))
     if found:

@@ -7,6 +7,7 @@ from functools import partial
 from random import Random
 
 from relay.app import parts
+from relay.app.partition_log import PartitionLog
 from relay.app.work import Tools
 from relay.config.kafka import KafkaIntake, KafkaLedger
 from relay.errors import LedgerError
@@ -58,7 +59,7 @@ class PartitionParts:
         self._feeds = feeds
         self._membership = membership
         self._settings = parts.settings(tools.config)
-        self._subscribers = [_share(one, site.ledger.partitions) for one in tools.subscribers]
+        self._subscribers = shares(tools.subscribers, site.ledger.partitions)
         self._version = 0
         self._made_with: dict[int, int] = {}
         self.may_act: Callable[[], bool] = _never
@@ -68,7 +69,7 @@ class PartitionParts:
         return self._images.ledger(partition, partial(self._membership.check, partition))
 
     def shard(self, partition: int, ledger: Ledger, beat: Beat) -> Shard:
-        self._made_with[partition] = self._version
+        self.made(partition)
         tools = self._tools
         return Shard(
             record=ledger,
@@ -81,7 +82,7 @@ class PartitionParts:
                 clock=tools.clock,
                 random=Random(),  # noqa: S311 - jitter
                 metrics=tools.metrics,
-                log=tools.log,
+                log=PartitionLog(tools.log, partition),
                 beat=beat,
             ),
         )
@@ -92,6 +93,7 @@ class PartitionParts:
             raise LedgerError("the configuration was changed while the partition was loaded")
         tools, site = self._tools, self._site
         topic, publish = site.intake.topic, site.publisher.publish
+        log = PartitionLog(tools.log, partition)
         return Intake(
             source=PartitionSource(site.connection, topic=topic, partition=partition, show=self._membership.show),
             offsets=Offsets(topic, marks),
@@ -100,11 +102,15 @@ class PartitionParts:
                 rules=tools.access,
                 dead_letters=DeadLetters(publish, topic=site.intake.dead_letter_topic, source=topic),
                 observer=tools.metrics,
-                log=tools.log,
+                log=log,
                 forwarding=Forwarding(publish, topic=topic, place=site.place),
             ),
-            around=IntakeSurroundings(monotonic=tools.clock.monotonic, beat=beat, log=tools.log),
+            around=IntakeSurroundings(monotonic=tools.clock.monotonic, beat=beat, log=log),
         )
+
+    def made(self, partition: int) -> None:
+        """Its shard knows what is configured by now."""
+        self._made_with[partition] = self._version
 
     def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
         """What holds for shards that are made from now on."""
@@ -126,8 +132,12 @@ class PartitionParts:
         return self.may_act()
 
 
+def shares(subscribers: Sequence[Subscriber], partitions: int) -> Sequence[Subscriber]:
+    """What one partition may ask of receivers, so that all of them together ask no more than is configured."""
+    return [_share(one, partitions) for one in subscribers]
+
+
 def _share(subscriber: Subscriber, partitions: int) -> Subscriber:
-    """What one partition may ask of a receiver, so that all of them together ask no more than is configured."""
     rate = subscriber.rate_per_second
     return replace(
         subscriber,

@@ -43,8 +43,9 @@ unit: $(READY)
 
 test: check ## check, and the contract, integration, simulation and deployment tests
 	@PYTHONPATH=tests $(BIN)/python -m kafka.jars
+	$(BIN)/pytest tests/contract tests/integration tests/sim
 	@PYTHONPATH=tests $(BIN)/python -m deploy.tools
-	$(BIN)/pytest tests/contract tests/integration tests/sim tests/deploy
+	$(BIN)/pytest tests/deploy
 
 bench: $(READY) ## benchmarks, as ratios to a floor that is measured in the same run
 	PYTHONPATH=tests $(BIN)/python -m bench

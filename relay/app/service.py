@@ -41,6 +41,7 @@ from relay.sinks.callbacks import CallbackSinks
 from relay.zendesk.transport import open_session
 
 LOOP_LAG_SECONDS = 0.1
+NOTHING_YET = Standing(partitions_owned=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ async def _waiting_room(tools: Tools, gate: Gate) -> AsyncIterator[None]:
     if isinstance(tools.config.ledger, SqliteLedger):
         yield
         return
-    probes = Probes(health=tools.health, gate=gate, metrics=partial(tools.metrics.page, Standing()))
+    probes = Probes(health=tools.health, gate=gate, metrics=partial(tools.metrics.page, NOTHING_YET))
     async with AsyncExitStack() as stack:
         server = tools.config.server
         app = waiting_room(probes=probes, with_metrics=server.metrics_listen is None)

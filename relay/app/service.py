@@ -109,7 +109,7 @@ async def running(
             accounts=AccountCalls(accounts=work.accounts, access=access),
             sinks=SinkCalls(sinks=work.sinks, access=access, gate=gate),
             deliveries=DeliveryCalls(sinks=work.sinks, access=access, gate=gate),
-            ledger=LedgerCalls(backups=work.backups, access=access, gate=gate),
+            ledger=LedgerCalls(backups=work.backups, access=access, gate=gate, log=log),
         )
         app = api(calls=calls, probes=probes, with_metrics=config.server.metrics_listen is None)
         address = await _listen(stack, config.server, app, probes, gate.bounds)

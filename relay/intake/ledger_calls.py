@@ -13,6 +13,7 @@ from relay.intake.access import Access
 from relay.intake.gate import Gate
 from relay.intake.keys import Scope
 from relay.intake.problems import Code, Problem
+from relay.kafka.reachability import Log
 
 SQLITE = "application/vnd.sqlite3"  # https://www.iana.org/assignments/media-types/application/vnd.sqlite3
 HEADERS = {hdrs.CONTENT_TYPE: SQLITE, hdrs.CACHE_CONTROL: "no-store"}
@@ -25,10 +26,11 @@ RETRY_SECONDS = 30.0
 class LedgerCalls:
     """`backups` None: this ledger is no file."""
 
-    def __init__(self, *, backups: Backups | None, access: Access, gate: Gate) -> None:
+    def __init__(self, *, backups: Backups | None, access: Access, gate: Gate, log: Log) -> None:
         self._backups = backups
         self._access = access
         self._gate = gate
+        self._log = log
 
     async def back_up(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/ledger/backup: the whole file, as of the moment when it begins to be sent."""
@@ -41,7 +43,9 @@ class LedgerCalls:
         if request.method == hdrs.METH_HEAD:
             return web.Response(headers=HEADERS)
         async with AsyncExitStack() as stack:
-            return await _send(request, await self._copied(self._backups, stack))
+            response = await _send(request, await self._copied(self._backups, stack))
+        self._log.info("ledger.backed_up", caller=caller.name, bytes=response.content_length)
+        return response
 
     async def _copied(self, backups: Backups, stack: AsyncExitStack) -> Path:
         """A copy that lasts as long as the stack. Raises Unavailable, which says why there is none."""

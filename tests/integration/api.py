@@ -121,12 +121,16 @@ class Station:
         self.acknowledged = []
         self.live_faults, self.ready_faults = [], []
         self.standings = []
+        self.said = []
 
     def intake_jobs(self, source, result, count):
         self.counted[source, result] += count
 
     def intake_ack(self, seconds):
         self.acknowledged.append(seconds)
+
+    def info(self, event, **fields):
+        self.said.append((event, fields))
 
     def live(self):
         return self.live_faults
@@ -245,7 +249,7 @@ class Intake:
             accounts=AccountCalls(accounts=self.station, access=self.access),
             sinks=SinkCalls(sinks=self.sinks, access=self.access, gate=self.gate),
             deliveries=DeliveryCalls(sinks=self.sinks, access=self.access, gate=self.gate),
-            ledger=LedgerCalls(backups=backups, access=self.access, gate=self.gate),
+            ledger=LedgerCalls(backups=backups, access=self.access, gate=self.gate, log=self.station),
         )
         self.probes = Probes(health=self.station, gate=self.gate, metrics=self.station.metrics)
         self.session = self.served = self.port = None

@@ -54,6 +54,7 @@ async def test_the_whole_copy_is_sent_and_goes_again(intake, backups):
     assert (response.status, response.content_type, content) == (200, "application/vnd.sqlite3", CONTENT)
     assert response.headers["Cache-Control"] == "no-store"
     await until(lambda: not backups.path.exists())
+    assert intake.station.said == [("ledger.backed_up", {"caller": "admin", "bytes": len(CONTENT)})]
 
 
 @pytest.mark.parametrize("name", ["reader", "acme"])

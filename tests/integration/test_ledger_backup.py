@@ -4,6 +4,7 @@ import asyncio
 import shutil
 
 import pytest
+from aiohttp.test_utils import unused_port
 from integration import peers
 from integration.processes import serving, until, write_config
 
@@ -90,16 +91,15 @@ async def refuse(_):
 async def test_all_that_was_acknowledged_before_is_in_it(tmp_path, account, session, back_up, monkeypatch):
     """And those who submit meanwhile are answered."""
     config = configured(tmp_path, account, server={
-        "listen": "127.0.0.1:0",
+        "listen": f"127.0.0.1:{unused_port()}",
         "api_keys": [{"name": "root", "key": KEY, "scopes": ["submit", "read", "admin"]}],
     })  # fmt: skip
-    monkeypatch.setenv("RELAY_API_KEY", KEY)
     session.headers["Authorization"] = f"Bearer {KEY}"
     async with serving(config) as relay:
         before, after = set(), set()
         statuses = await account.start_jobs(session, 400, work_seconds=60)
         before |= await submit(session, relay, statuses[:200])
-        copying = asyncio.create_task(back_up(tmp_path / "backup.db", "--url", relay.url))
+        copying = asyncio.create_task(back_up(tmp_path / "backup.db", "--config", config))  # it finds relay and a key
         for start in range(200, 400, 5):
             after |= await submit(session, relay, statuses[start : start + 5])
         assert (await copying)[0] == 0

@@ -69,6 +69,7 @@ class Draft:
         self.deliveries: dict[DeliveryKey, Delivery] = {}
         self.marks: dict[str, bytes | None] = {}
         self.messages: list[Message] = []
+        self.message_bytes = 0  # of their data
         self._memory = memory
         self._newest: dict[JobKey, Job] = dict(found.jobs)
         self._unknown: list[JobKey] = []
@@ -162,6 +163,7 @@ class Draft:
             withheld=() if self.refusal is None else self.refusal.too_large,
         )
         self.messages += publication.messages
+        self.message_bytes += sum(len(message.event.data) for message in publication.messages)
         return publication.delivery
 
     def put_delivery(self, row: Delivery | None) -> None:

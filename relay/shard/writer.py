@@ -15,6 +15,7 @@ from relay.core.delivery import Delivery, Subscription
 from relay.core.job import Job
 from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError, LedgerLost, NotPublishable, Reason, Unavailable
+from relay.shard.arrears import Publish
 from relay.shard.claims import Claims, Underway
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.intents import End, Intent, Observe
@@ -31,6 +32,7 @@ T = TypeVar("T")
 QUEUE_WEIGHT_MAX = 20_000
 BATCH_WEIGHT_MAX = 5_000
 DELIVERIES_PER_COMMIT = 2_000
+MESSAGE_BYTES_PER_COMMIT = 4 << 20  # even a slow broker takes them in the few seconds that it has for that
 PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
 
@@ -235,7 +237,7 @@ class Writer:
         deferred: list[_Waiting] = []
         for one in waiting:
             # Where there are many sinks, a few events are a large commit, and whoever hands in jobs waits for it.
-            if len(draft.deliveries) >= DELIVERIES_PER_COMMIT and isinstance(one.intent, Observe | End):
+            if _is_large(draft) and isinstance(one.intent, Observe | End | Publish):
                 deferred.append(one)
             else:
                 answers.append((one, one.intent.decide(draft)))
@@ -308,3 +310,7 @@ class Writer:
 def _ledger_unavailable() -> Unavailable:
     # Callers read this; which file and why is for the log.
     return Unavailable(Reason.LEDGER_UNAVAILABLE, "the ledger cannot be written at the moment", 5.0)
+
+
+def _is_large(draft: Draft) -> bool:
+    return len(draft.deliveries) >= DELIVERIES_PER_COMMIT or draft.message_bytes >= MESSAGE_BYTES_PER_COMMIT

@@ -15,7 +15,8 @@ from relay.core.job import EventType
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.errors import NotPublishable, Reason
-from relay.shard.publishing import AGAIN_AFTER_SECONDS
+from relay.shard import writer
+from relay.shard.arrears import AGAIN_AFTER_SECONDS
 from relay.simulator import SCENARIOS
 
 BUS = Subscription(sink="bus", types=frozenset(EventType), in_ledger=True)
@@ -27,6 +28,7 @@ class PublishingLedger(UnreliableLedger):
     def __init__(self, clock):
         super().__init__(clock)
         self.published = []
+        self.published_bytes = []  # by commit
         self.refusals = []
         self.too_large = set()
         self.refused = 0
@@ -39,6 +41,8 @@ class PublishingLedger(UnreliableLedger):
             raise NotPublishable("no", Reason.REFUSED if large else Reason.TIMEOUT, large)
         await super().commit(batch)
         self.published += batch.messages
+        if batch.messages:
+            self.published_bytes.append(sum(len(message.event.data) for message in batch.messages))
 
 
 def world_with_a_bus(seed=1):
@@ -129,6 +133,24 @@ def test_what_the_topic_does_not_take_is_a_failure_of_that_event_and_of_no_other
         (dead,) = await rows(world, DeliveryState.DEAD)
         assert (dead.job_id, dead.attempts, dead.error) == (ids[3], 3, "refused: no")
         assert "ledger.unpublishable" not in world.log.logged
+
+    run(main())
+
+
+def test_in_one_commit_no_more_is_published_than_even_a_slow_broker_takes(monkeypatch):
+    monkeypatch.setattr(writer, "MESSAGE_BYTES_PER_COMMIT", 4_000)
+
+    async def main():
+        world = world_with_a_bus()
+        world.concurrency = 100
+        world.ledger.refusals = [(0.0, 60.0)]
+        async with world.relay() as shard:
+            ids = await track(world, shard, 50)
+            await asyncio.sleep(120.0)
+        sizes = [len(message.event.data) for message in world.ledger.published]
+        assert len(sizes) == len(ids)
+        assert sum(sizes) > 12_000
+        assert max(world.ledger.published_bytes) < 4_000 + max(sizes)
 
     run(main())
 

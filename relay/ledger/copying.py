@@ -84,7 +84,10 @@ def at_rest(path: Path) -> Iterator[sqlite3.Connection]:
     """
     lock = FileLock(path)
     try:
-        with closing(_opened(path, lock)) as connection:
+        _take(path, lock)
+        with closing(_connect(path, "mode=rw")) as connection:  # what a crash has left is put in order
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA query_only = ON")
             yield connection
     except sqlite3.Error as error:
         raise LedgerUnusable(explain(path, error)) from error
@@ -92,7 +95,7 @@ def at_rest(path: Path) -> Iterator[sqlite3.Connection]:
         lock.release()
 
 
-def _opened(path: Path, lock: FileLock) -> sqlite3.Connection:
+def _take(path: Path, lock: FileLock) -> None:
     if not path.is_file() or not path.stat().st_size:
         raise LedgerUnusable(describe(path, "there is no such file"))
     try:
@@ -102,10 +105,6 @@ def _opened(path: Path, lock: FileLock) -> sqlite3.Connection:
         raise type(error)(describe(path, str(error))) from error
     except OSError as error:
         raise LedgerUnusable(explain(path, error)) from error
-    connection = _connect(path, "mode=rw")  # what a crash has left is put in order
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA query_only = ON")
-    return connection
 
 
 class Copyable(Protocol):

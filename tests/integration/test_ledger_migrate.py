@@ -35,6 +35,7 @@ PARTITIONS = 3
 ACCOUNTS = [f"acme-{number}" for number in range(6)]
 FATES = ("pending", "working", "completed", "failed", "lost", "deleted")
 NOW = 1_770_105_600.0
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 MARKS = {
     **{f"token:{account}": account.encode() for account in ACCOUNTS[:3]},
     "wait:acme-5": b"1770105600.0",
@@ -285,11 +286,13 @@ async def test_a_relay_at_work_is_moved_and_goes_on(kafka, connection, topics, t
             await until(lambda: receiver.ended() >= ended | living, 60, "all that was owed or lives is delivered")
             async with session.get(f"{replica.url}/v1/events", params={"cursor": cursor}) as answer:
                 told = (await answer.json())["events"]
+            session.headers["traceparent"] = TRACE
             new = await submit(session, replica, await account.start_jobs(session, 1, work_seconds=0.1))
             await until(lambda: receiver.ended() >= new, 20, "new jobs are watched, too")
     terminal = {message.id for message in receiver.got if message.terminal}
     assert len(terminal) == 41, "one end of each job, however often it was sent"
     assert {event["subject"] for event in told if event["data"]["outcome"]} == living
+    assert {message.event["traceparent"] for message in receiver.got if message.job_id in new} == {TRACE}
 
 
 async def made(connection, topic):

@@ -65,11 +65,12 @@ class Feed:
         self._feeds, self._changed = feeds, changed
 
     def resume(self, position: int) -> None:
-        """All up to the position of the newest event that is recorded can be read from the ledger from now on.
+        """The position of the newest event that is recorded: up to there all is read from the ledger from now on.
 
-        To be told before any is published that may be told from memory, and whenever some may have been missed.
+        To be told at first, and whenever somebody else may have recorded some; what is published before counts, too.
         """
-        self.newest = self._complete_after = max(position, self.newest or self._passed)
+        self.newest = self._complete_after = max(position, self._passed)
+        self._passed = 0
         self._recent.clear()
         self._size = 0
         self._changed()

@@ -218,8 +218,16 @@ async def test_what_is_recorded_while_somebody_looks_up_how_far_it_is_is_not_mis
     life.feed.resume(newest)
     await life.see(life.job())
     assert await life.positions(after=1) == [2, 3, 4]
-    life.feed.resume(2)
-    assert await life.positions(after=1) == [2, 3, 4], "and it never goes back"
+
+
+async def test_where_the_ledger_has_lost_events_others_get_their_positions_and_are_told(life):
+    """As where brokers have lost what they had acknowledged."""
+    await life.see(life.job(), life.job(), life.job())
+    fresh = Life()
+    fresh.feed, life.feed._recorded = life.feed, fresh.ledger
+    fresh.feed.resume(0)
+    await fresh.see(fresh.job())
+    assert await fresh.positions() == [1]
 
 
 async def test_where_somebody_else_has_recorded_events_meanwhile_none_is_left_out(life):

@@ -137,8 +137,10 @@ class Copies:
             await self._ledger.back_up(self._path)
             yield self._path
         finally:
-            self._busy = False
-            self._path.unlink(missing_ok=True)
+            try:
+                await asyncio.to_thread(self._path.unlink, missing_ok=True)  # which takes its time where it is big
+            finally:
+                self._busy = False
 
     def _make_room(self, size_bytes: int) -> None:
         """An empty file, for its owner only; one that a crash has left goes. Relay must go on when it is full."""

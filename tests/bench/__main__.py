@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from bench.accounts import polled
+from bench.backup import backup
 from bench.deliveries import deliveries
 from bench.reply import nothing_new
 from bench.scale import many_jobs
@@ -26,6 +27,7 @@ def measurements() -> Iterator[Measurement]:
     yield from deliveries()
     yield from trouble()
     yield from waiting()
+    yield from backup()
 
 
 if __name__ == "__main__":

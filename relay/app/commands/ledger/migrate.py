@@ -19,7 +19,7 @@ from relay.ledger.copying import at_rest
 from relay.ledger.kafka.migration import Plan
 from relay.ledger.kafka.moving import Report, move
 from relay.ledger.kafka.partition import Partition
-from relay.ledger.kafka.topics import BEST, ensure
+from relay.ledger.kafka.topics import BEST, ensure, ensure_intake
 
 DONE = """\
 {jobs:,} jobs ({live:,} of them live), {deliveries:,} deliveries ({pending:,} owed, {dead:,} dead) and {marks:,} marks
@@ -69,15 +69,13 @@ def _migrate(config: Config, section: KafkaLedger, contents: Contents, report: R
 async def _move(config: Config, section: KafkaLedger, contents: Contents, report: Report) -> None:
     if config.kafka is None or config.kafka_intake is None:
         raise ConfigError("kafka: is required by ledger.kind kafka")
-    connection = kafka.connection(config.kafka)
-    rules = await mark_rules(
-        connection, contents.marks(), intake_topic=config.kafka_intake.topic, partitions=section.partitions
-    )
-    plan = Plan(contents, rules, section.partitions)
-    topic = await ensure(connection, section.topic, partitions=section.partitions, create_replicas=BEST)
+    connection, count, intake = kafka.connection(config.kafka), section.partitions, config.kafka_intake.topic
+    rules = await mark_rules(connection, contents.marks(), intake_topic=intake, partitions=count)
+    plan = Plan(contents, rules, count)
+    await ensure_intake(connection, intake, partitions=count, create_replicas=BEST)  # or no replica could start
+    topic = await ensure(connection, section.topic, partitions=count, create_replicas=BEST)
     partitions = [
-        Partition(connection=connection, cluster=section.cluster, topic=topic, number=number)
-        for number in range(section.partitions)
+        Partition(connection=connection, cluster=section.cluster, topic=topic, number=number) for number in range(count)
     ]
     await move(partitions, plan, report)
 

@@ -22,7 +22,7 @@ SELECT CAST(group_concat(d.value, char(30)) AS BLOB) FROM (
 ) AS page
 JOIN deliveries AS d ON d.tracked_at = page.tracked_at AND d.account = page.account AND d.job_id = page.id
 """
-LIVE_BY_ACCOUNT = "SELECT account, count(*) FROM jobs WHERE ended_at IS NULL GROUP BY account"
+LIVE_ACCOUNTS = "SELECT account, seq FROM jobs WHERE ended_at IS NULL AND seq > ? ORDER BY seq LIMIT ?"
 FIND = """
 WITH wanted (key_hash, account, id) AS (VALUES :rows)
 SELECT CAST(group_concat(value, char(30)) AS BLOB)
@@ -58,9 +58,9 @@ def live(connection: sqlite3.Connection, after: Job | None, limit: int) -> Seque
     return [(job, owed.get((job.tracked_at, job.account, job.id), ())) for job in jobs]
 
 
-def live_by_account(connection: sqlite3.Connection) -> Mapping[str, int]:
-    """How many jobs have not ended."""
-    return dict(connection.execute(LIVE_BY_ACCOUNT).fetchall())
+def live_accounts(connection: sqlite3.Connection, after: int, limit: int) -> Sequence[tuple[str, int]]:
+    """A page of the accounts of all jobs that have not ended: one for each job, with the place to go on after."""
+    return connection.execute(LIVE_ACCOUNTS, (after, limit)).fetchall()
 
 
 def _seq(connection: sqlite3.Connection, job: Job) -> int:

@@ -5,6 +5,7 @@ What concerns one account is asked of its own partition; what concerns many is a
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import TypeVar
@@ -13,12 +14,14 @@ from relay.core.delivery import Delivery, DeliveryKey
 from relay.core.job import Cursor, Job, JobKey
 from relay.core.record import Backlog, DeliveryFilter
 from relay.errors import LedgerError
-from relay.ledger.jobs import live_by_account
+from relay.ledger.jobs import live_accounts
 from relay.ledger.kafka.image import Image
 from relay.ledger.kafka.partitioning import partition_of
 
 T = TypeVar("T")
 K = TypeVar("K")
+
+LIVE_PAGE = 10_000  # commits have their turn in between
 
 
 class Merged:
@@ -71,8 +74,7 @@ class Merged:
 
     async def live_jobs(self) -> Mapping[str, int]:
         """How many jobs have not ended, by account."""
-        counts = await self._of_all(lambda image: image.rows.run(live_by_account))
-        return dict(chain.from_iterable(each.items() for each in counts))
+        return sum(await self._of_all(_live_jobs), Counter[str]())
 
     async def size_bytes(self) -> int:
         """What all images take on disk."""
@@ -104,6 +106,15 @@ class Merged:
             own.setdefault(partition_of(account(item), len(self._images)), []).append(item)
         images = [self._current(partition) for partition in own]
         return await asyncio.gather(*map(read, images, own.values()))
+
+
+async def _live_jobs(image: Image) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    after = 0
+    while page := await image.rows.run(live_accounts, after, LIVE_PAGE):
+        counts.update(account for account, _ in page)
+        _, after = page[-1]
+    return counts
 
 
 def _newest(pages: Iterable[Sequence[T]], key: Callable[[T], tuple[object, ...]], limit: int) -> Sequence[T]:

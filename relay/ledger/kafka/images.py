@@ -58,9 +58,13 @@ class Images:
     async def open(self) -> None:
         """Raises LedgerUnusable: another process has one of them, or there can be no file."""
         try:
-            await asyncio.gather(*(image.open() for image in self.all))
-        except BaseException:
+            async with asyncio.TaskGroup() as tasks:
+                for image in self.all:
+                    tasks.create_task(image.open())
+        except BaseException as raised:
             await self.close()
+            if isinstance(raised, ExceptionGroup):
+                raise raised.exceptions[0] from None
             raise
 
     async def run(self) -> None:

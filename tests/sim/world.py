@@ -203,6 +203,7 @@ class World:
         self.grants: dict[str, Grant] = {}
         self.exchanges: list[Exchange] = []
         self.lives = 0
+        self.feed: Feed | None = None  # one that outlives a relay process; None: each has its own
 
     def zendesk(self, account: str) -> ModelZendesk:
         return ModelZendesk(self.simulator, account, self.clock, life=self.lives, log=self.exchanges)
@@ -233,7 +234,7 @@ class World:
                 for subscription in self.subscriptions
             ],
             callbacks=self.callbacks,
-            feed=Feed(recorded=self.ledger, sources={}),
+            feed=self.feed or Feed(recorded=self.ledger, sources={}),
             settings=Settings(rules=Rules(), polling=self.polling),
             surroundings=Surroundings(
                 clock=self.clock, random=self.random, metrics=_Silent(), log=self.log, beat=lambda _: None

@@ -26,12 +26,13 @@ def track_all(requests: Sequence[TrackRequest], newest: Callable[[JobKey], Job |
     changed: dict[JobKey, Job] = {}
     full: list[int] = []
     for index, request in enumerate(requests):
-        before = changed.get(request.key) or newest(request.key)
+        key = request.key
+        before = changed.get(key) or newest(key)
         after = track(request, now) if before is None else track_again(before, request, now)
         if after is None:
             full.append(index)
             continue
         created.append(before is None or after.tracked_at != before.tracked_at)
         if after is not before:
-            changed[request.key] = after
+            changed[key] = after
     return Tracked(created=created, changed=changed, full=full)

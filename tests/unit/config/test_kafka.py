@@ -68,9 +68,7 @@ def test_what_does_not_fit_together_is_told(loaded, keys, told):
 
 @pytest.mark.parametrize("user", ["sinks: [{name: bus, kind: kafka}]", "intake: {kafka: {}}", "ledger: {kind: kafka}"])
 def test_whoever_needs_kafka_needs_to_know_where_it_is(loaded, user):
-    with pytest.raises(
-        ConfigError, match=r"kafka: is required by (sinks\[0\]|intake.kafka|ledger), such as"
-    ):
+    with pytest.raises(ConfigError, match=r"kafka: is required by (sinks\[0\]|intake.kafka|ledger), such as"):
         loaded(f"{user}\n")
 
 

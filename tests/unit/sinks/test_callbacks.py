@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from relay.core.allowlist import AllowedHost, Allowlist
 from relay.core.events import render
-from relay.core.job import TrackRequest
+from relay.core.job import Callback, TrackRequest
 from relay.core.observe import give_up, track
 from relay.core.signing import Secret, VerificationError, verify
 from relay.errors import Reason
@@ -19,7 +19,8 @@ from relay.sinks.callbacks import CallbackSinks
 OURS, THEIRS = Secret(key=b"o" * 24), Secret(key=b"t" * 24)
 LOCAL = AllowedHost(pattern="127.0.0.1", allow_http=True, allow_private=True, secrets=(OURS,))
 LOST = give_up(track(TrackRequest(account="acme", id="V3-1"), 1_770_105_600.0), 1_770_105_900.0)
-EVENT = render(LOST, LOST.events[-1], "https://acme.zendesk.com/api/v2/job_statuses", b'{"mine":1}')
+OWN = Callback(url="https://orders.example.com/hook", metadata=b'{"mine":1}')
+EVENT = render(LOST, LOST.events[-1], "https://acme.zendesk.com/api/v2/job_statuses", OWN)
 
 
 @asynccontextmanager

@@ -138,10 +138,11 @@ def shares(subscribers: Sequence[Subscriber], partitions: int) -> Sequence[Subsc
 
 
 def _share(subscriber: Subscriber, partitions: int) -> Subscriber:
+    if subscriber.kind == "kafka":  # the ledger publishes, and is its own limit
+        return replace(subscriber, subscription=replace(subscriber.subscription, in_ledger=True))
     rate = subscriber.rate_per_second
     return replace(
         subscriber,
-        subscription=replace(subscriber.subscription, in_ledger=subscriber.kind == "kafka"),
         concurrency=math.ceil(subscriber.concurrency / partitions),
         rate_per_second=None if rate is None else rate / partitions,
     )

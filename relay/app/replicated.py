@@ -57,8 +57,8 @@ class Replicated:
         self._partitions = site.ledger.partitions
         self._images = images
         self._rows = Merged(images.all)
-        sources: dict[str, str] = {}
-        self._feeds = [Feed(recorded=image.rows, sources=sources) for image in images.all]
+        self._sources: dict[str, str] = {}
+        self._feeds = [Feed(recorded=image.rows, sources=self._sources) for image in images.all]
         self._waiters = Waiters()
         images.reached, images.changed = self._reached, self._changed
         clock, log = tools.clock, tools.log
@@ -66,7 +66,7 @@ class Replicated:
         file = MemberFile(Path(site.ledger.path) / "member")
         membership = Membership(site.connection, group, file=file, monotonic=clock.monotonic, log=log)
         self._parts = PartitionParts(tools, site, images=images, feeds=self._feeds, membership=membership)
-        sources |= {name: account.source for name, account in self._parts.accounts.items()}
+        self._sources |= {name: account.source for name, account in self._parts.accounts.items()}
         health = tools.health
         self._replica: Replica[Shard] = Replica(
             membership=membership,
@@ -149,6 +149,7 @@ class Replicated:
     async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
         """See Shard.configure; of the shards at work here, and of those that come."""
         self._parts.configure(accounts, removed, polling)
+        self._sources |= {one.name: one.source for one in accounts}
         for partition, shard in self._shards().items():
             own = self._parts.of_partition(partition, accounts)
             await shard.configure(own, removed, polling)

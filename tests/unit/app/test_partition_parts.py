@@ -42,6 +42,7 @@ def test_all_partitions_together_send_no_faster_than_is_configured():
 def test_the_ledger_publishes_to_kafka_itself():
     bus, hook = shares([subscriber("kafka"), subscriber("webhook")], PARTITIONS)
     assert (bus.subscription.in_ledger, hook.subscription.in_ledger) == (True, False)
+    assert bus.concurrency == 8, "what is in arrears shares commits"
 
 
 @pytest.fixture

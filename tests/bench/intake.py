@@ -23,6 +23,7 @@ from relay.intake.event_calls import EventCalls
 from relay.intake.gate import Bounds, Gate
 from relay.intake.http import Calls, api, runner
 from relay.intake.keys import ApiKey, Caller, Keyring, Scope
+from relay.intake.ledger_calls import LedgerCalls
 from relay.intake.probes import Probes
 from relay.intake.sink_calls import SinkCalls
 
@@ -70,6 +71,7 @@ def relay_runner() -> web.AppRunner:
         accounts=AccountCalls(accounts=nothing, access=access),
         sinks=SinkCalls(sinks=nothing, access=access, gate=gate),
         deliveries=DeliveryCalls(sinks=nothing, access=access, gate=gate),
+        ledger=LedgerCalls(backups=None, access=access, gate=gate, log=nothing),
     )
     return runner(api(calls=calls, probes=Probes(health=nothing, gate=gate, metrics=None)), Bounds())
 

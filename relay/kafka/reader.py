@@ -23,6 +23,7 @@ from relay.kafka.topics import Topic
 
 FETCH_BYTES_MAX = 16 * 1024 * 1024
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024  # a record may be larger, and then comes alone
+START_SECONDS_MORE = 1.0
 CLOSE_SECONDS_MAX = 5.0
 ENDS_SECONDS_MAX = 5.0
 SALVAGED_MAX = 500
@@ -84,12 +85,14 @@ class Reader:
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
         )
         reader = cls(consumer, topic, range(topic.partitions) if partitions is None else partitions)
+        starting = asyncio.create_task(consumer.start())
         try:
             with told():
                 async with asyncio.timeout(OPEN_SECONDS_MAX):
-                    await consumer.start()
+                    await asyncio.shield(starting)
                     await reader._begin(offsets)
         except BaseException:
+            await within(START_SECONDS_MORE, starting)  # cancelled in the midst of it, it would leave connections open
             await reader.close()
             raise
         return reader

@@ -1,11 +1,13 @@
 """Reading from somewhere else than a real broker, which is done in tests/integration/test_kafka_clients."""
 
+import asyncio
 import gc
 import socket
 
 import pytest
 
 from relay.errors import Reason
+from relay.kafka import reader as reading
 from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
 from relay.kafka.reader import Message, OutOfRange, Reader
@@ -21,6 +23,41 @@ async def test_a_reader_that_cannot_be_opened_leaves_nothing_open(recwarn):
     assert raised.value.reason is Reason.RESET
     gc.collect()
     assert [str(warning.message) for warning in recwarn] == []
+
+
+class Consumer:
+    """Takes its time to start."""
+
+    def __init__(self, **_):
+        self.starting, self.may_go_on = asyncio.Event(), asyncio.Event()
+        self.calls = []
+        self._client = self
+
+    async def start(self):
+        self.starting.set()
+        await self.may_go_on.wait()
+        self.calls.append("started")
+
+    async def stop(self):
+        self.calls.append("stopped")
+
+    async def close(self):
+        """It holds no connection."""
+
+
+async def test_one_who_gives_up_while_it_opens_lets_the_library_start_before_it_is_stopped(monkeypatch):
+    """To be cancelled while it starts, aiokafka leaves a connection open that nobody knows."""
+    consumer = Consumer()
+    monkeypatch.setattr(reading, "AIOKafkaConsumer", lambda **_: consumer)
+    connection = Connection(bootstrap_servers=("127.0.0.1:1",))
+    opening = asyncio.create_task(Reader.open(connection, Topic(name="intake", partitions=1), {}))
+    await consumer.starting.wait()
+    opening.cancel()
+    await asyncio.sleep(0)
+    consumer.may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert consumer.calls == ["started", "stopped"]
 
 
 def test_what_is_missing_is_told_by_partition():

@@ -98,3 +98,8 @@ def test_its_examples_are_valid(tmp_path):
         path.write_text(variant)
         load(path, environ, files_in=lambda _: ())
     assert len(variants) > 10
+
+
+def test_all_that_it_shows_is_there():
+    """A key that the models take works: the file says of none that it does not."""
+    assert "not available" not in annotated()

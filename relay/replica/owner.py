@@ -114,9 +114,10 @@ class Owner(Generic[S]):
         await self._confirm()
         await ledger.open()
         shard = self._parts.shard(self.partition, ledger, self._beats)
-        jobs = await shard.load()
-        intake = self._parts.intake(self.partition, shard, await ledger.marks(), self._beats)
+        jobs, marks = await shard.load(), await ledger.marks()
         await self._confirm()
+        # Nothing is awaited from here on: what is configured anew now would be told to neither.
+        intake = self._parts.intake(self.partition, shard, marks, self._beats)
         self._troubled, self._pause = False, PAUSE_SECONDS_MIN
         seconds = round(self._around.monotonic() - began, 3)
         self._around.log.info("partition.taken", partition=self.partition, jobs=jobs, seconds=seconds)

@@ -171,6 +171,7 @@ class World:
         self.opened = Counter()
         self.open_seconds, self.close_seconds, self.drain_seconds = 0.1, 0.1, 0.1
         self.end_seconds, self.open_failure = 0.0, None
+        self.intake_failure = None
         self.lines = []
         self.beating = set()
         self.frozen_seconds = 0.0
@@ -195,6 +196,8 @@ class World:
         return PlayedShard(self, partition, beat)
 
     def intake(self, partition, shard, marks, beat):
+        if self.intake_failure is not None:
+            raise self.intake_failure
         assert marks == {"intake/jobs/0": b"7"}
         return PlayedIntake(self, partition, beat)
 

@@ -31,6 +31,24 @@ async def test_it_is_asked_for_before_it_is_taken_and_before_it_is_worked_on(wor
 
 
 @scenario
+async def test_what_was_configured_anew_until_the_moment_it_is_worked_on_has_it_loaded_again(world):
+    """Also while the group is asked for the last time: what is loaded by then, nobody has told."""
+    world.open_seconds = 3.0
+    async with world.running():
+        world.membership.assign(0)
+        await asyncio.sleep(2)
+        world.membership.failure = NO_MEMBER
+        await asyncio.sleep(5)
+        assert world.said[0] == ["open", "load"]
+        world.intake_failure = LedgerError("the configuration was changed while the partition was loaded")
+        world.membership.failure = None
+        await asyncio.sleep(2.2)
+        world.intake_failure = None
+        await asyncio.sleep(10)
+        assert world.said[0] == ["open", "load", "closed", *TAKEN]
+
+
+@scenario
 async def test_a_restore_that_takes_an_hour_holds_nobody_up(world):
     world.open_seconds = HOUR
     async with world.running():

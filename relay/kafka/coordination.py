@@ -18,7 +18,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import TopicPartition
 
-from relay.kafka.closing import within
+from relay.kafka.closing import start_within, within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 from relay.kafka.failures import told
 
@@ -115,12 +115,7 @@ class Coordination:
         with told():
             await connection.reach()  # the client itself would only say that it could not start
             client = AIOKafkaClient(**connection.client_arguments())
-            try:
-                async with asyncio.timeout(OPEN_SECONDS_MAX):
-                    await client.bootstrap()
-            except BaseException:
-                await within(CLOSE_SECONDS_MAX, client.close())
-                raise
+            await start_within(OPEN_SECONDS_MAX, client.bootstrap(), lambda: within(CLOSE_SECONDS_MAX, client.close()))
         return cls(client, group, assignor, listener)
 
     def joined(self, assigned: Collection[TopicPartition]) -> Member:

@@ -1,10 +1,11 @@
 """Where the partitions of a topic end, for those who do not read it."""
 
 import asyncio
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from relay.kafka.closing import within
+from relay.kafka.closing import start_within, within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 from relay.kafka.failures import KafkaFailure, told
 
@@ -36,12 +37,7 @@ class Ends:
         consumer = AIOKafkaConsumer(
             **self._connection.client_arguments(), enable_auto_commit=False, isolation_level="read_committed"
         )
-        try:
-            async with asyncio.timeout(OPEN_SECONDS_MAX):
-                await consumer.start()
-        except BaseException:
-            await _end(consumer)
-            raise
+        await start_within(OPEN_SECONDS_MAX, consumer.start(), partial(_end, consumer))
         self._consumer = consumer
         return consumer
 

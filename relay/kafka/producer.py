@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer
@@ -20,7 +21,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import RecordMetadata
 
-from relay.kafka.closing import within
+from relay.kafka.closing import start_within, within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
@@ -38,6 +39,12 @@ OUT_OF_SEQUENCE = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerI
 
 class Superseded(Exception):  # noqa: N818 - says what it is
     """The producer is of no more use, through no fault of this record, which may or may not be written."""
+
+
+async def stop_client(client: AIOKafkaProducer) -> None:
+    """Stop a client that may not have started. Bounded."""
+    await within(CLOSE_SECONDS_MAX, client.stop())
+    await within(CLOSE_SECONDS_MAX, client.client.close())  # where it did not get that far
 
 
 async def end_client(client: AIOKafkaProducer) -> None:
@@ -98,12 +105,7 @@ class Producer:
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=RECORD_BYTES_MAX,
         )
-        try:
-            async with asyncio.timeout(OPEN_SECONDS_MAX):
-                await client.start()
-        except BaseException:
-            await within(CLOSE_SECONDS_MAX, client.stop())
-            raise
+        await start_within(OPEN_SECONDS_MAX, client.start(), partial(stop_client, client))
         return cls(client)
 
     async def send(self, record: Record) -> Written:

@@ -16,14 +16,14 @@ from aiokafka.errors import (
 )
 
 from relay.errors import RelayError
-from relay.kafka.closing import within
+from relay.kafka.closing import start_within, undisturbed, within
 from relay.kafka.connection import OPEN_SECONDS_MAX, Connection
 from relay.kafka.failures import KafkaFailure, told
 from relay.kafka.topics import Topic
 
 FETCH_BYTES_MAX = 16 * 1024 * 1024
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024  # a record may be larger, and then comes alone
-START_SECONDS_MORE = 1.0
+BEGIN_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 5.0
 ENDS_SECONDS_MAX = 5.0
 SALVAGED_MAX = 500
@@ -85,21 +85,20 @@ class Reader:
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
         )
         reader = cls(consumer, topic, range(topic.partitions) if partitions is None else partitions)
-        starting = asyncio.create_task(consumer.start())
+        with told():
+            await start_within(OPEN_SECONDS_MAX, consumer.start(), reader.close)
         try:
             with told():
-                async with asyncio.timeout(OPEN_SECONDS_MAX):
-                    await asyncio.shield(starting)
-                    await reader._begin(offsets)
+                await reader._begin(offsets)
         except BaseException:
-            await within(START_SECONDS_MORE, starting)  # cancelled in the midst of it, it would leave connections open
             await reader.close()
             raise
         return reader
 
     async def _begin(self, offsets: Mapping[int, int]) -> None:
         # Of all of them, or the consumer would not know the topic yet when it is asked for its end.
-        starts = await self._consumer.beginning_offsets(self._partitions)
+        async with asyncio.timeout(BEGIN_SECONDS_MAX):
+            starts = await self._consumer.beginning_offsets(self._partitions)
         # Nothing is awaited from here on: without a position, the consumer would ask for what the group has committed.
         self._consumer.assign(self._partitions)
         for each in self._partitions:
@@ -178,7 +177,10 @@ class Reader:
         return {each.partition: start for each, start in starts.items()}
 
     async def close(self) -> None:
-        """Idempotent, bounded."""
+        """Idempotent, bounded. It comes to its end, however often it is cancelled."""
+        await undisturbed(self._close())
+
+    async def _close(self) -> None:
         await within(CLOSE_SECONDS_MAX, self._consumer.stop())
         # `stop` may give up half-way, when it stumbles over a request that it has cancelled itself.
         await within(CLOSE_SECONDS_MAX, self._consumer._client.close())  # noqa: SLF001 - there is no other way

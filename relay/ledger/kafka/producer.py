@@ -7,6 +7,7 @@ what became of it.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any, Self
 
@@ -21,11 +22,11 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from relay.errors import Reason
-from relay.kafka.closing import within
-from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX
+from relay.kafka.closing import start_within
+from relay.kafka.connection import OPEN_SECONDS_MAX
 from relay.kafka.failures import FAILURES, KafkaFailure, describe, reason_of, told
 from relay.kafka.producer import Record as Message
-from relay.kafka.producer import end_client
+from relay.kafka.producer import end_client, stop_client
 from relay.ledger.kafka import batches
 from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.records import Record
@@ -88,12 +89,7 @@ class PartitionProducer:
                 max_batch_size=BATCH_BYTES_MAX,
                 max_request_size=RECORD_BYTES_MAX,
             )
-            try:
-                async with asyncio.timeout(OPEN_SECONDS_MAX):
-                    await client.start()
-            except BaseException:
-                await within(CLOSE_SECONDS_MAX, client.stop())
-                raise
+            await start_within(OPEN_SECONDS_MAX, client.start(), partial(stop_client, client))
         return cls(client, partition)
 
     async def find(self, topics: Collection[str]) -> Mapping[str, Sequence[int]]:

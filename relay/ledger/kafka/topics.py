@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,7 +18,7 @@ from aiokafka.errors import (
 )
 
 from relay.errors import LedgerUnusable
-from relay.kafka.closing import within
+from relay.kafka.closing import start_within, within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, Connection
 from relay.kafka.failures import told
 from relay.kafka.topics import Topic, describe_topic
@@ -97,6 +97,20 @@ class LedgerTopic:
 
     topic: Topic
     tombstones_kept_seconds: float
+
+
+async def ensure_both(connection: Connection, ledger: str, intake: str, *, partitions: int) -> LedgerTopic:
+    """The ledger's topic and the intake's. Both are looked at before one is made: who named another number of
+    partitions than one of them has does not find the other made with it, for good.
+
+    Raises LedgerUnusable, KafkaFailure.
+    """
+    for look, name in ((ensure, ledger), (ensure_intake, intake)):
+        with suppress(NoSuchTopic):
+            await look(connection, name, partitions=partitions, create_replicas=None)
+    topic = await ensure(connection, ledger, partitions=partitions, create_replicas=BEST)
+    await ensure_intake(connection, intake, partitions=partitions, create_replicas=BEST)
+    return topic
 
 
 async def ensure(connection: Connection, name: str, *, partitions: int, create_replicas: int | None) -> LedgerTopic:
@@ -193,7 +207,7 @@ async def _administration(connection: Connection) -> AsyncIterator[AIOKafkaAdmin
         admin = AIOKafkaAdminClient(**connection.client_arguments())
         try:
             async with asyncio.timeout(ADMINISTER_SECONDS_MAX):
-                await admin.start()
+                await start_within(ADMINISTER_SECONDS_MAX, admin.start(), admin.close)
                 await _controller_known(admin)
                 yield admin
         finally:

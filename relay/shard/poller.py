@@ -248,11 +248,16 @@ class Poller:
         changed = [
             (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status
         ]
+        if not changed:
+            post.roster.looked(seen, now)
+            return
         for watch, job_status in changed:
             post.roster.told(watch, job_status, now)
-        post.roster.looked(seen, now)
-        if changed:
-            await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
+        news = [watch for watch, _ in changed]
+        post.roster.looked(_without(seen, news), now)
+        await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
+        # Not before: until it is recorded they would be asked for again, and told the same.
+        post.roster.looked([watch for watch in news if not watch.ended], now)
 
     def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
         assert reply.reason is not None  # noqa: S101 - a complete reply is no trouble
@@ -290,3 +295,8 @@ class Poller:
 
     def _say(self, post: Post, event: str, **fields: object) -> None:
         self._around.log.info(event, account=post.account.name, **fields)
+
+
+def _without(watches: Sequence[Watch], some: Sequence[Watch]) -> Sequence[Watch]:
+    left_out = set(map(id, some))
+    return [watch for watch in watches if id(watch) not in left_out]

@@ -28,7 +28,7 @@ from relay.ledger.kafka.images import Images
 from relay.ledger.kafka.merged import Merged
 from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.publishing import Publishing, Render
-from relay.ledger.kafka.topics import BEST, ensure, ensure_intake
+from relay.ledger.kafka.topics import ensure_both
 from relay.replica.accounts import Accounts
 from relay.replica.asking import Asking
 from relay.replica.barrier import Barrier
@@ -198,8 +198,7 @@ async def _site(tools: Tools, section: KafkaLedger) -> Site:
     reachability = Reachability(client="ledger", log=tools.log)
     while True:
         try:
-            topic = await ensure(connection, section.topic, partitions=section.partitions, create_replicas=BEST)
-            await ensure_intake(connection, intake.topic, partitions=section.partitions, create_replicas=BEST)
+            topic = await ensure_both(connection, section.topic, intake.topic, partitions=section.partitions)
         except KafkaFailure as failure:
             reachability.lost(failure)
             await asyncio.sleep(AGAIN_SECONDS)

@@ -7,7 +7,7 @@ import pytest
 from relay.errors import LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.failures import KafkaFailure
-from relay.ledger.kafka.topics import BEST, RULES, ensure, ensure_intake
+from relay.ledger.kafka.topics import BEST, RULES, ensure, ensure_both, ensure_intake
 
 GOOD = {setting: rule.value for setting, rule in RULES.items()}
 
@@ -98,3 +98,20 @@ async def test_an_intake_that_would_lose_jobs_is_refused(topics, connection, set
 async def test_an_intake_that_is_kept_for_ever_is_good(topics, connection):
     name = await topics.create("intake", configs={"retention.ms": "-1"})
     assert (await ensure_intake(connection, name, partitions=1, create_replicas=None)).name == name
+
+
+@pytest.mark.parametrize("there", ["ledger", "intake"])
+async def test_where_one_of_both_cannot_be_used_the_other_is_not_made(topics, connection, there):
+    """It would have the wrong number of partitions, too, and that for good."""
+    names = {which: f"{which}-{uuid.uuid4().hex[:12]}" for which in ("ledger", "intake")}
+    names[there] = await topics.create(there, partitions=2, configs=GOOD if there == "ledger" else {})
+    with pytest.raises(LedgerUnusable, match=f"topic {names[there]}: it has 2 partitions, and must have 3"):
+        await ensure_both(connection, names["ledger"], names["intake"], partitions=3)
+    assert set(await topics.names()) & set(names.values()) == {names[there]}
+
+
+async def test_both_are_made_where_there_is_none(connection):
+    ledger, intake = f"ledger-{uuid.uuid4().hex[:12]}", f"intake-{uuid.uuid4().hex[:12]}"
+    made = await ensure_both(connection, ledger, intake, partitions=3)
+    assert (made.topic.name, made.topic.partitions) == (ledger, 3)
+    assert (await ensure_intake(connection, intake, partitions=3, create_replicas=None)).partitions == 3

@@ -19,7 +19,7 @@ from relay.ledger.copying import at_rest
 from relay.ledger.kafka.migration import Plan
 from relay.ledger.kafka.moving import Report, move
 from relay.ledger.kafka.partition import Partition
-from relay.ledger.kafka.topics import BEST, ensure, ensure_intake
+from relay.ledger.kafka.topics import ensure_both
 
 DONE = """\
 {jobs:,} jobs ({live:,} of them live), {deliveries:,} deliveries ({pending:,} owed, {dead:,} dead) and {marks:,} marks
@@ -72,8 +72,7 @@ async def _move(config: Config, section: KafkaLedger, contents: Contents, report
     connection, count, intake = kafka.connection(config.kafka), section.partitions, config.kafka_intake.topic
     rules = await mark_rules(connection, contents.marks(), intake_topic=intake, partitions=count)
     plan = Plan(contents, rules, count)
-    await ensure_intake(connection, intake, partitions=count, create_replicas=BEST)  # or no replica could start
-    topic = await ensure(connection, section.topic, partitions=count, create_replicas=BEST)
+    topic = await ensure_both(connection, section.topic, intake, partitions=count)  # or no replica could start
     partitions = [
         Partition(connection=connection, cluster=section.cluster, topic=topic, number=number) for number in range(count)
     ]

@@ -10,6 +10,7 @@ from random import Random
 from typing import Self
 
 from relay.app import kafka
+from relay.app.loading import loaded
 from relay.app.partition_parts import PartitionParts, Site
 from relay.app.work import Tools
 from relay.config import Config
@@ -45,6 +46,7 @@ from relay.shard.waiters import Waiters
 from relay.sinks.kafka import record_of
 
 AGAIN_SECONDS = 2.0
+CLOSE_SECONDS_MAX = 5.0
 
 
 class Replicated:
@@ -115,14 +117,7 @@ class Replicated:
     async def load(self) -> int:
         """Return when the images show all that was recorded by now."""
         self._following = following = asyncio.create_task(self._images.run())
-        current = asyncio.create_task(self._images.current.wait())
-        try:
-            await asyncio.wait([following, current], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            current.cancel()
-        if following.done():
-            following.result()
-        return sum((await self._rows.live_jobs()).values())
+        return await loaded(self._images, following, self._rows.live_jobs, self._tools.log)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as loops:
@@ -144,7 +139,8 @@ class Replicated:
         """Idempotent, bounded."""
         await self._images.close()
         if self._following is not None:
-            await asyncio.wait([self._following])
+            await asyncio.wait([self._following], timeout=CLOSE_SECONDS_MAX)
+            self._following.cancel()
 
     async def configure(self, accounts: Sequence[Account], removed: Collection[str], polling: Polling) -> None:
         """See Shard.configure; of the shards at work here, and of those that come."""

@@ -32,7 +32,7 @@ class Owner(Generic[S]):
         self._parts = parts
         self._around = surroundings
         self._beats = Beats(partition, beat=surroundings.beat, forget=surroundings.forget)
-        self._member: str | None = None
+        self._tenure: int | None = None
         self._changed = asyncio.Event()
         self._suspended = True
         self._stopping = False
@@ -42,13 +42,13 @@ class Owner(Generic[S]):
         self._intake: Intake | None = None
         self._running: asyncio.Task[None] | None = None
 
-    def assign(self, member: str | None) -> None:
-        """As which member of the group it is ours; None: it is not.
+    def assign(self, tenure: int | None) -> None:
+        """In which of our tenures it is ours; None: it is not.
 
         As long as that stays the same, nobody else can have had it; else it is given up, and taken over anew.
         """
-        if member != self._member:
-            self._member = member
+        if tenure != self._tenure:
+            self._tenure = tenure
             self._changed.set()
             self._give_up()
 
@@ -69,7 +69,7 @@ class Owner(Generic[S]):
         self._running = asyncio.current_task()
         while not self._stopping:
             self._changed.clear()
-            if self._member is None:
+            if self._tenure is None:
                 await self._changed.wait()
             elif not await self._hold():
                 with suppress(TimeoutError):

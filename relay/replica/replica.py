@@ -29,6 +29,8 @@ class Replica(Generic[S]):
             Owner(number, check=membership.check, parts=parts, surroundings=surroundings)
             for number in range(partitions)
         ]
+        self._member: Member | None = None
+        self._tenure = 0
         self._acting = False
         self._fenced = False
         self._told = asyncio.Event()
@@ -74,8 +76,11 @@ class Replica(Generic[S]):
 
     def assigned(self, member: Member) -> None:
         """What stays ours goes on once the group has confirmed it; what is not ours any more ends."""
+        if not _follows(member, self._member):
+            self._tenure += 1
+        self._member = member
         for owner in self._owners:
-            owner.assign(member.id if owner.partition in member.partitions else None)
+            owner.assign(self._tenure if owner.partition in member.partitions else None)
         self._around.log.info("partitions.assigned", partitions=sorted(member.partitions))
         self._told.set()
 
@@ -120,3 +125,8 @@ class Replica(Generic[S]):
         if self._fenced:
             self._around.log.info("replica.resumed")
         self._fenced = False
+
+
+def _follows(member: Member, former: Member | None) -> bool:
+    """Whether we know of all that was assigned since. In a generation that we missed, ours may have been another's."""
+    return former is not None and member.id == former.id and member.generation <= former.generation + 1

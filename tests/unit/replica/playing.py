@@ -72,7 +72,8 @@ class PlayedMembership:
         self._changes.revoked()
 
     def assign(self, *partitions, member="me"):
-        self.revoke()
+        if not self._deciding:
+            self.revoke()
         self._deciding, self._partitions = False, set(partitions)
         self._changes.assigned(Member(id=member, generation=self.generation, partitions=frozenset(partitions)))
 

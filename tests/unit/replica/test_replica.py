@@ -63,6 +63,20 @@ async def test_who_was_taken_for_gone_in_between_takes_all_over_anew(world):
 
 
 @scenario
+async def test_who_missed_a_generation_takes_all_over_anew(world):
+    """Another one may have had it in that one, and recorded what is not known here: jobs, or that an account waits."""
+    async with world.running():
+        world.membership.assign(0)
+        await asyncio.sleep(3)
+        world.membership.revoke()
+        world.membership.generation += 1
+        world.membership.assign(0)
+        await asyncio.sleep(3)
+        assert world.said[0] == [*TAKEN, "closed", *TAKEN]
+        assert world.acting == {0}
+
+
+@scenario
 async def test_a_group_that_says_no_is_believed_at_once(world):
     async with world.running():
         world.membership.assign(0)

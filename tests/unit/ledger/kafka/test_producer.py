@@ -1,9 +1,11 @@
 """What a failure of the producer means. The producer itself is tested on a real broker."""
 
 import asyncio
+import inspect
 
 import pytest
 from aiokafka import errors
+from aiokafka.producer import sender
 
 from relay.errors import Reason
 from relay.kafka.failures import AWAY
@@ -105,3 +107,8 @@ async def test_one_without_a_leader_or_that_is_not_there_is_told_before_anything
         await producer(leaders).find({"events"})
     assert told.value.topic == "events"
     assert told.value.reason in AWAY
+
+
+def test_aiokafka_still_asks_what_to_wait_between_two_transactions():
+    assert sender.BACKOFF_OVERRIDE < 0.02
+    assert "return BACKOFF_OVERRIDE" in inspect.getsource(sender)

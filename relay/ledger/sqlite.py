@@ -30,6 +30,7 @@ class SqliteLedger:
         self._lock = FileLock(self._path)
         self._thread: LedgerThread | None = None
         self._connection: sqlite3.Connection | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     @property
     def path(self) -> Path:
@@ -38,6 +39,7 @@ class SqliteLedger:
     async def open(self) -> None:
         if self._thread is not None:
             raise LedgerError(describe(self._path, "it is open already"))
+        await self._closed()
         self._thread = LedgerThread()
         try:
             await self._on_thread(self._open)
@@ -46,10 +48,18 @@ class SqliteLedger:
             raise
 
     async def close(self) -> None:
+        """It is closed also where whoever waits gives up: the next `open` waits for that."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            await thread.last(self._close)
-            thread.stop()
+            self._closing = thread.last(self._close)
+            self._closing.add_done_callback(lambda _: thread.stop())
+        await self._closed()
+
+    async def _closed(self) -> None:
+        closing = self._closing
+        if closing is not None:
+            await asyncio.shield(closing)
+            self._closing = None
 
     async def commit(self, batch: Batch) -> None:
         await self.run(writing.write, batch)

@@ -32,6 +32,7 @@ class Relay:
         self.stderr = ""
         self._grown = asyncio.Event()
         self._reading = asyncio.gather(self._read_log(), self._read_stderr())
+        self._reading.add_done_callback(lambda _: self._grown.set())  # what it ended with is read by then
 
     @classmethod
     async def start(cls, config: Path) -> Self:
@@ -48,7 +49,6 @@ class Relay:
                 self.url = entry["listen"]
                 self.started_at = datetime.fromisoformat(entry["timestamp"]).timestamp()
             self._grown.set()
-        self._grown.set()
 
     async def _read_stderr(self) -> None:
         assert self.process.stderr is not None

@@ -1,5 +1,6 @@
 """The command line: parse, run the command, turn what it raises into an exit code."""
 
+import errno
 import os
 import signal
 import sys
@@ -31,10 +32,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, ExceptionGroup) as error:
         if not _is_broken_pipe(error):
             raise
-        # Whoever read our output has seen enough. Python flushes once more at its end, and that must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nothing_more()  # whoever read our output has seen enough
+        return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _write_nothing_more()
+        print(f"not all could be written: {error.strerror}", file=sys.stderr)
         return FAILED
     return code
+
+
+def _write_nothing_more() -> None:
+    """Python flushes once more at its end, and that must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_broken_pipe(error: BrokenPipeError | ExceptionGroup[Exception]) -> bool:

@@ -70,3 +70,11 @@ def test_help_loads_nothing_that_takes_long():
     root = Path(relay.__file__).parents[1]
     loaded = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
     assert not {"aiohttp", "asyncio", "pydantic", "rich", "yaml"} & set(loaded.stdout.split())
+
+
+def test_where_there_is_no_room_for_the_output_it_says_so():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "relay", "secret"], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "not all could be written: No space left on device\n")

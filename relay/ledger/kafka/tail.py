@@ -48,7 +48,10 @@ class Tail:
         except OutOfRange:  # the image is of a log that has been lost, at least in part
             self.changed = True
             await self._image.start_over()
-            await self._catch_up()
+            try:
+                await self._catch_up()
+            except OutOfRange as again:  # brokers that have just started may not know yet how much they have
+                raise KafkaFailure(Reason.UNAVAILABLE, str(again)) from again
 
     async def follow(self, going_on: Callable[[], None]) -> Never:
         """Keep the image at the end, and say every few seconds that it is so. Also raises OutOfRange, which asks for

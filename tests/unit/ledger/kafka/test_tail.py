@@ -169,6 +169,14 @@ class TestCatchUp:
         assert tail.changed == any(records)
         assert log.open_readers == 0
 
+    async def test_a_log_that_ends_before_it_begins_is_tried_again_by_whoever_asks(self, tail, log):
+        """As brokers may say that have just started. It is a failure like others, and no reason to end the process."""
+        log.failure = OutOfRange({NUMBER: 7})
+        with pytest.raises(KafkaFailure):
+            await tail.catch_up()
+        assert tail.changed
+        assert log.open_readers == 0
+
     async def test_it_goes_on_where_the_image_is(self, tail, image, log):
         log.records = [mark("a")]
         await tail.catch_up()

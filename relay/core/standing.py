@@ -92,8 +92,10 @@ class Standing:
 
 def bounded(standing: Standing) -> Standing:
     """The same with a bounded number of names. Accounts that are not configured may be named by anybody who writes to
-    the topic that jobs come from: beyond the first hundred they are told as one.
+    the topic that jobs come from: beyond the first hundred they are told as one, and those without a job left no more.
     """
+    known = {one.name for one in standing.accounts}
+    standing = replace(standing, jobs={key: count for key, count in standing.jobs.items() if key[0] in known})
     strangers = [one for one in standing.accounts if one.trouble is Reason.ACCOUNT_NOT_CONFIGURED]
     if len(strangers) <= STRANGERS_MAX:
         return standing

@@ -45,6 +45,13 @@ def test_those_that_are_not_configured_are_one_beyond_a_bound():
     assert {name for name, _ in told.jobs} == {one.name for one in told.accounts}
 
 
+def test_an_account_that_is_neither_configured_nor_has_a_job_left_is_told_no_more():
+    """What is counted of its jobs is 0 for good, and there may be any number of such names."""
+    here, gone = AccountStanding(name="here", live_jobs=0), {(f"s{number}", "pending"): 0 for number in range(300)}
+    told = bounded(Standing(jobs={("here", "pending"): 0, **gone}, accounts=[here]))
+    assert told.jobs == {("here", "pending"): 0}
+
+
 def sink(state=SinkState.ACTIVE, **fields):
     return SinkStanding(name="orders", kind="webhook", state=state, **fields)
 

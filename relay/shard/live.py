@@ -7,6 +7,10 @@ from relay.core.delivery import Delivery
 from relay.core.job import STATES, Job, JobKey
 from relay.core.watch import Watch
 
+ACCOUNTS_MAX = 20_000  # of which some have no jobs; those that have may be more
+OTHER = "other"
+LABELS = (*STATES, OTHER)
+
 
 class Live:
     """Watches by account and id, the longest tracked first. `counts`: by (account, state label), for the metrics."""
@@ -44,6 +48,16 @@ class Live:
         account = self._accounts[job.account]
         if account.get(job.id) is watch:
             del account[job.id]
+        if not account and len(self._accounts) > ACCOUNTS_MAX:
+            self._forget(job.account)
+
+    def _forget(self, account: str) -> None:
+        """One without jobs. Whoever writes to a topic that jobs come from may name ever new ones."""
+        keys = [(account, state) for state in LABELS]
+        if not any(self.counts[key] for key in keys):  # no former incarnation of a job is left, either
+            del self._accounts[account]
+            for key in keys:
+                del self.counts[key]
 
     def of(self, account: str) -> Iterator[Watch]:
         """The account's watches, the longest tracked first."""
@@ -58,4 +72,4 @@ class Live:
 
 
 def label(job: Job) -> str:
-    return job.state if job.state in STATES else "other"
+    return job.state if job.state in STATES else OTHER

@@ -146,12 +146,14 @@ async def test_killed_in_mid_intake_it_loses_nothing_and_takes_nothing_twice(tmp
     async with house(tmp_path, kafka, intake=reads(topic, dead)) as found:
         await topics.produce(topic, *(Message(item(id=f"job-{n}"), partition=n % 3) for n in range(total)))
         await topics.produce(topic, *(Message(b"junk", partition=n) for n in range(3)))
-        created = 0
-        for _ in range(6):
+        for _ in range(4):
             relay = await Relay.start(found.config)
             try:
                 await relay.ready()
-                await asyncio.sleep(chance.uniform(0, 0.7))
+                async with asyncio.timeout(30):
+                    while not (await found.counted(relay, "relay_intake_jobs_total")).get("created"):  # noqa: ASYNC110 - it tells nobody
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(chance.uniform(0, 0.1))  # all of it takes a second or two
             finally:
                 await relay.kill()
         async with serving(found.config) as relay:

@@ -64,6 +64,15 @@ class Backlog:
     dead: int = 0
     oldest_pending_since: float | None = None
 
+    def __add__(self, other: "Backlog") -> "Backlog":
+        """Of both together."""
+        since = [one.oldest_pending_since for one in (self, other) if one.oldest_pending_since is not None]
+        return Backlog(
+            pending=self.pending + other.pending,
+            dead=self.dead + other.dead,
+            oldest_pending_since=min(since, default=None),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:

@@ -93,15 +93,15 @@ class Shard:
             writer=self._writer,
             surroundings=surroundings,
         )
+        self._executing = Executing(couriers=self._couriers, writer=self._writer)
         self.sinks = Sinks(
             subscribers=subscribers,
             callbacks=callbacks,
             couriers=self._couriers,
+            executing=self._executing,
             record=record,
-            writer=self._writer,
             surroundings=surroundings,
         )
-        self._executing = Executing(couriers=self._couriers, writer=self._writer)
 
     async def load(self) -> int:
         """Take up the ledger's live jobs; how many there are. Raises LedgerError."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from relay.core.commands import Command, Pause, Recover, Resume, Retry, Untrack
-from relay.core.delivery import DeliveryState
+from relay.core.delivery import DeliveryKey, DeliveryState
 from relay.core.job import JobKey
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
@@ -16,6 +17,7 @@ from relay.shard.recovering import recover
 from relay.shard.writer import Writer
 
 Marks = Mapping[str, bytes | None]
+NONE: Marks = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +51,43 @@ class Executing:
         """
         match commands:
             case [Pause(sink=sink, since=since)]:
-                await self._pause(sink, since, marks)
+                await self.pause(sink, since, marks)
             case [Resume(sink=sink)]:
-                await self._note({mark_of(sink): None, **marks})
-                self._couriers.resume(sink)
+                await self.resume(sink, marks)
             case [Recover(sink=sink, since=since, until=until)]:
-                wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=sink, since=since, until=until)
-                await recover(wanted, self._writer)
+                await self.recover(sink, since, until)
                 await self._note(marks)
             case [Retry(key=key)]:
-                await self._writer.submit(settling.Retry(key=key, marks=marks))
+                await self.retry(key, marks)
             case _:
                 keys = [one.key for one in commands if isinstance(one, Untrack)]
                 await self._writer.submit(Untracking(keys=keys, marks=marks))
 
-    async def _pause(self, sink: str, since: float, marks: Marks) -> None:
+    async def pause(self, sink: str, since: float, marks: Marks = NONE) -> None:
+        """Begin no further attempt until it is resumed, also after a restart. Raises Unavailable."""
         if any(courier.endpoint.stopped is SinkState.DISABLED for courier in self._couriers.labelled(sink)):
             await self._note(marks)  # it stands still already, and why is worth more
             return
         standstill = Standstill(state=SinkState.PAUSED, since=since)
         await self._note({mark_of(sink): encode(standstill), **marks})
         self._couriers.stand_still(sink, standstill)
+
+    async def resume(self, sink: str, marks: Marks = NONE) -> None:
+        """Go on, also after a 410, and at once. Raises Unavailable."""
+        await self._note({mark_of(sink): None, **marks})
+        self._couriers.resume(sink)
+
+    async def recover(self, sink: str, since: float, until: float) -> int:
+        """Owe again, at once, what is dead and became owed in [since, until); how many deliveries. Raises Unavailable:
+        some of them may be.
+        """
+        wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=sink, since=since, until=until)
+        return await recover(wanted, self._writer)
+
+    async def retry(self, key: DeliveryKey, marks: Marks = NONE) -> bool:
+        """Attempt it now, whatever its state. False: there is no such delivery. Raises Unavailable."""
+        found: bool = await self._writer.submit(settling.Retry(key=key, marks=marks))
+        return found
 
     async def _note(self, marks: Marks) -> None:
         await self._writer.submit(intents.Track(requests=(), marks=marks))

@@ -3,20 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from relay.core.callbacks import CALLBACK, label_of
-from relay.core.delivery import Attempt, Delivery, DeliveryKey, DeliveryState
+from relay.core.delivery import Attempt, Delivery, DeliveryKey
 from relay.core.events import trial
 from relay.core.job import Job
 from relay.core.record import Backlog, DeliveryFilter
 from relay.core.standing import GRAVITY, SinkStanding, SinkState
-from relay.core.standstill import Standstill, encode, mark_of
 from relay.errors import UnknownSink
 from relay.shard.courier import Courier
 from relay.shard.couriers import Couriers
-from relay.shard.intents import Note
+from relay.shard.executing import Executing
 from relay.shard.ports import CallbackSinks, Record, Subscriber, Surroundings
-from relay.shard.recovering import recover
-from relay.shard.settling import Retry
-from relay.shard.writer import Writer
 
 
 class Sinks:
@@ -32,15 +28,15 @@ class Sinks:
         subscribers: Sequence[Subscriber],
         callbacks: CallbackSinks | None,
         couriers: Couriers,
+        executing: Executing,
         record: Record,
-        writer: Writer,
         surroundings: Surroundings,
     ) -> None:
         self._subscribers = {subscriber.subscription.sink: subscriber for subscriber in subscribers}
         self._callbacks = callbacks
         self._couriers = couriers
+        self._executing = executing
         self._record = record
-        self._writer = writer
         self._around = surroundings
 
     async def standing(self) -> Sequence[SinkStanding]:
@@ -62,17 +58,12 @@ class Sinks:
     async def pause(self, name: str) -> None:
         """Begin no further attempt until it is resumed, also after a restart. Deliveries wait, and die of age."""
         self._check(name)
-        if any(courier.endpoint.stopped is SinkState.DISABLED for courier in self._couriers.labelled(name)):
-            return  # it stands still already, and why is worth more
-        standstill = Standstill(state=SinkState.PAUSED, since=self._around.clock.now())
-        await self._writer.submit(Note(name=mark_of(name), value=encode(standstill)))
-        self._couriers.stand_still(name, standstill)
+        await self._executing.pause(name, self._around.clock.now())
 
     async def resume(self, name: str) -> None:
         """Go on, also after a 410, and at once, also where a wait was imposed by trouble."""
         self._check(name)
-        await self._writer.submit(Note(name=mark_of(name), value=None))
-        self._couriers.resume(name)
+        await self._executing.resume(name)
 
     async def test(self, name: str) -> Attempt:
         """Send a `relay.test` event, once and at once, paused or not. Callbacks have no address: UnknownSink."""
@@ -85,8 +76,7 @@ class Sinks:
     async def recover(self, name: str, since: float, until: float) -> int:
         """Owe again, at once, what is dead and became owed in [since, until); how many deliveries."""
         self._check(name)
-        wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=name, since=since, until=until)
-        return await recover(wanted, self._writer)
+        return await self._executing.recover(name, since, until)
 
     async def deliveries(
         self, wanted: DeliveryFilter, after: DeliveryKey | None, limit: int
@@ -96,8 +86,7 @@ class Sinks:
 
     async def retry(self, key: DeliveryKey) -> bool:
         """Dead: owed again, at once. Pending: due at once. Delivered: sent again. False: there is no such delivery."""
-        found: bool = await self._writer.submit(Retry(key=key))
-        return found
+        return await self._executing.retry(key)
 
     def _check(self, name: str) -> None:
         if name not in self._subscribers and not (name == CALLBACK and self._known_callbacks()):
@@ -113,17 +102,8 @@ def by_label(backlog: Mapping[str, Backlog]) -> Mapping[str, Backlog]:
     merged: dict[str, Backlog] = {}
     for endpoint, owed in backlog.items():
         label = label_of(endpoint)
-        merged[label] = _sum((merged.get(label, Backlog()), owed))
+        merged[label] = merged.get(label, Backlog()) + owed
     return merged
-
-
-def _sum(backlogs: Sequence[Backlog]) -> Backlog:
-    since = [one.oldest_pending_since for one in backlogs if one.oldest_pending_since is not None]
-    return Backlog(
-        pending=sum(one.pending for one in backlogs),
-        dead=sum(one.dead for one in backlogs),
-        oldest_pending_since=min(since, default=None),
-    )
 
 
 def _standing(name: str, kind: str, couriers: Sequence[Courier], owed: Backlog) -> SinkStanding:

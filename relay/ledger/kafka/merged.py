@@ -69,7 +69,7 @@ class Merged:
         backlogs: dict[str, Backlog] = {}
         for each in await self._of_all(lambda image: image.rows.backlog()):
             for endpoint, backlog in each.items():
-                backlogs[endpoint] = _sum(backlogs.get(endpoint, Backlog()), backlog)
+                backlogs[endpoint] = backlogs.get(endpoint, Backlog()) + backlog
         return backlogs
 
     async def live_jobs(self) -> Mapping[str, int]:
@@ -120,10 +120,3 @@ async def _live_jobs(image: Image) -> Counter[str]:
 def _newest(pages: Iterable[Sequence[T]], key: Callable[[T], tuple[object, ...]], limit: int) -> Sequence[T]:
     """Of pages that each begin with the greatest key."""
     return list(islice(heapq.merge(*pages, key=key, reverse=True), limit))
-
-
-def _sum(one: Backlog, other: Backlog) -> Backlog:
-    since = [backlog.oldest_pending_since for backlog in (one, other) if backlog.oldest_pending_since is not None]
-    return Backlog(
-        pending=one.pending + other.pending, dead=one.dead + other.dead, oldest_pending_since=min(since, default=None)
-    )

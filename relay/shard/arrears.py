@@ -1,11 +1,12 @@
 """What may be asked of the writer about an event that a sink which is `in_ledger` is still owed: to publish it now."""
 
-from relay.core.delivery import Attempt, Delivery, DeliveryState, Schedule, Subscription, owe, owed, settle
-from relay.core.job import Event, Job
+from relay.core.delivery import Attempt, DeliveryState, Schedule, Subscription, owe, owed
+from relay.core.job import Event
 from relay.core.value import value
 from relay.errors import NotPublishable, Reason
 from relay.shard.claims import Underway
 from relay.shard.draft import Draft
+from relay.shard.settling import Settle
 
 AGAIN_AFTER_SECONDS = 1.0
 
@@ -37,24 +38,21 @@ class Publish:
             draft.put_delivery(after)
             return Attempt()
         assert draft.refusal is not None  # noqa: S101 - or it would have been published
-        return self._refused(draft, row, job, event, draft.refusal)
+        return self._refused(draft, event, draft.refusal)
 
-    def _refused(self, draft: Draft, row: Delivery, job: Job, event: Event, refusal: NotPublishable) -> Attempt:
+    def _refused(self, draft: Draft, event: Event, refusal: NotPublishable) -> Attempt:
         """What a topic does not take is for a person to see to, in the time that there is for any delivery."""
         if not refusal.too_large:
             detail = f"{refusal.reason}: {refusal}"
             return Attempt(reason=Reason.UNAVAILABLE, detail=detail, retry_after_seconds=AGAIN_AFTER_SECONDS)
         attempt = Attempt(reason=refusal.reason, detail=str(refusal))
-        row = settle(
-            row,
-            attempt,
+        Settle(
+            underway=self.underway,
             attempted_sequence=event.sequence,
-            job=job,
+            attempt=attempt,
             subscription=self.subscription,
-            now=draft.now,
             schedule=self.schedule,
             jitter=self.jitter,
             probe=self.probe,
-        )
-        draft.put_delivery(row)
+        ).decide(draft)
         return attempt

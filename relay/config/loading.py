@@ -18,12 +18,11 @@ ANNOTATED = "config.yaml"
 # What holds where the file does not say; like the file's own values these look at the environment.
 IMPLIED = """\
 server: {listen: "${RELAY_LISTEN:-127.0.0.1:8080}"}
-ledger: {kind: sqlite, path: "${RELAY_DATA:-.}/relay.db"}
 """
-IMPLIED_WITH_KAFKA = """\
-server: {listen: "${RELAY_LISTEN:-127.0.0.1:8080}"}
-ledger: {path: "${RELAY_DATA:-.}"}
-"""
+IMPLIED_LEDGER = {
+    "sqlite": 'ledger: {kind: sqlite, path: "${RELAY_DATA:-.}/relay.db"}\n',
+    "kafka": 'ledger: {kind: kafka, path: "${RELAY_DATA:-.}"}\n',
+}
 
 
 def annotated() -> str:
@@ -62,7 +61,7 @@ def with_accounts(config: Config, further: Sequence[Account]) -> Config:
 def load_file(path: Path, environ: Mapping[str, str], read_text: ReadText) -> Config:
     """As `load`, without the accounts of `accounts_dir`."""
     document = read(path, environ, read_text)
-    implied = IMPLIED_WITH_KAFKA if _ledger_kind(document) == "kafka" else IMPLIED
+    implied = IMPLIED + IMPLIED_LEDGER.get(_ledger_kind(document), "")
     _complete(document, parse(implied, "defaults", environ, read_text))
     outcome = validate(document, Config, own_layers(document.values))
     if isinstance(outcome, Config) and not document.faults:
@@ -80,11 +79,12 @@ def list_folder(path: Path, config: Config, files_in: ListFiles) -> Sequence[str
         raise ConfigError(f"{path}: accounts_dir: {folder} cannot be read: {error.strerror or error}") from None
 
 
-def _ledger_kind(document: Document) -> object:
+def _ledger_kind(document: Document) -> str:
+    """As it is written, or what holds without; nothing where it is no text."""
     match document.values:
         case {"ledger": {"kind": kind}}:
-            return kind
-    return None
+            return kind if isinstance(kind, str) else ""
+    return "sqlite"
 
 
 def _complete(document: Document, implied: Document) -> None:
@@ -94,7 +94,7 @@ def _complete(document: Document, implied: Document) -> None:
         return
     for section, keys in implied.values.items():
         given = document.values.setdefault(section, {})
-        if not isinstance(given, dict) or given.get("kind", "sqlite") not in ("sqlite", "kafka"):
+        if not isinstance(given, dict):
             continue
         for key in keys.keys() - given.keys():
             given[key] = keys[key]

@@ -5,9 +5,10 @@ from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from relay.kafka.closing import start_within, within
+from relay.kafka.closing import start_within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
 from relay.kafka.failures import KafkaFailure, told
+from relay.kafka.reader import stop_consumer
 
 
 class Ends:
@@ -37,7 +38,7 @@ class Ends:
         consumer = AIOKafkaConsumer(
             **self._connection.client_arguments(), enable_auto_commit=False, isolation_level="read_committed"
         )
-        await start_within(OPEN_SECONDS_MAX, consumer.start(), partial(_end, consumer))
+        await start_within(OPEN_SECONDS_MAX, consumer.start(), partial(stop_consumer, consumer, CLOSE_SECONDS_MAX))
         self._consumer = consumer
         return consumer
 
@@ -45,10 +46,4 @@ class Ends:
         """Idempotent, bounded."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await _end(consumer)
-
-
-async def _end(consumer: AIOKafkaConsumer) -> None:
-    await within(CLOSE_SECONDS_MAX, consumer.stop())
-    # `stop` may give up half-way, when it stumbles over a request that it has cancelled itself.
-    await within(CLOSE_SECONDS_MAX, consumer._client.close())  # noqa: SLF001 - there is no other way
+            await stop_consumer(consumer, CLOSE_SECONDS_MAX)

@@ -181,6 +181,11 @@ class Reader:
         await undisturbed(self._close())
 
     async def _close(self) -> None:
-        await within(CLOSE_SECONDS_MAX, self._consumer.stop())
-        # `stop` may give up half-way, when it stumbles over a request that it has cancelled itself.
-        await within(CLOSE_SECONDS_MAX, self._consumer._client.close())  # noqa: SLF001 - there is no other way
+        await stop_consumer(self._consumer, CLOSE_SECONDS_MAX)
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer, seconds: float) -> None:
+    """Also one that may not have started. `seconds`: what each of two steps may take."""
+    await within(seconds, consumer.stop())
+    # `stop` may give up half-way, when it stumbles over a request that it has cancelled itself.
+    await within(seconds, consumer._client.close())  # noqa: SLF001 - there is no other way

@@ -8,19 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from relay.errors import LedgerError, LedgerUnusable, Reason
-from relay.kafka.failures import KafkaFailure
+from relay.errors import LedgerError, LedgerUnusable
 from relay.kafka.reader import Reader
 from relay.ledger.kafka.migration import END, UNFINISHED_KEY, Held, Plan, changes, differences, hold, transactions
 from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.producer import PartitionProducer
 from relay.ledger.kafka.records import Record
+from relay.ledger.kafka.tail import beyond
 
 T = TypeVar("T")
 
-RECORDS_MAX = 2_000
-FETCH_SECONDS = 0.5
-STANDSTILL_SECONDS_MAX = 15.0
 AT_ONCE_MAX = 4
 
 Report = Callable[[int, int], None]
@@ -105,20 +102,9 @@ async def _read(partition: Partition, end: int = 0) -> Held:
         end = max(end, (await reader.ends())[partition.number])
         position = (await reader.positions())[partition.number]
         while position < end:
-            position = await _read_on(partition, reader, position, held)
+            records, position = await beyond(partition, reader, position)
+            for one in records:
+                hold(held, Record(one.key or b"", one.value))
     finally:
         await reader.close()
     return held
-
-
-async def _read_on(partition: Partition, reader: Reader, position: int, held: Held) -> int:
-    """To another position; there may be no record before it. Raises KafkaFailure."""
-    give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
-    while asyncio.get_running_loop().time() < give_up_at:
-        for message in await reader.fetch(RECORDS_MAX, FETCH_SECONDS):
-            hold(held, Record(message.key or b"", message.value))
-        reached = (await reader.positions())[partition.number]
-        if reached > position:
-            return reached
-        await reader.ends()  # or it is gone
-    raise KafkaFailure(Reason.TIMEOUT, f"topic {partition.name} cannot be read beyond {position}")

@@ -124,14 +124,8 @@ class Tail:
 
     async def _next(self, reader: Reader, position: int) -> tuple[Read, int]:
         """What stands from this position to another one, beyond it; there may be no record between them."""
-        give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
-        while asyncio.get_running_loop().time() < give_up_at:
-            records = await reader.fetch(RECORDS_MAX, FETCH_SECONDS)
-            reached = await self._position(reader)
-            if reached > position:
-                return self._decipher(records, reached), reached
-            await reader.ends()  # or it is gone
-        raise KafkaFailure(Reason.TIMEOUT, f"{self._partition.name} cannot be read beyond {position}")
+        records, reached = await beyond(self._partition, reader, position)
+        return self._decipher(records, reached), reached
 
     def _decipher(self, messages: Sequence[Message], offset: int) -> Read:
         try:
@@ -148,3 +142,18 @@ class Tail:
         if position > end:
             raise OutOfRange({self._number: position})
         return end
+
+
+async def beyond(partition: Partition, reader: Reader, position: int) -> tuple[Sequence[Message], int]:
+    """What stands from this position to another one, beyond it, and that one; there may be no record between them.
+
+    Raises KafkaFailure: something stands there, and does not come.
+    """
+    give_up_at = asyncio.get_running_loop().time() + STANDSTILL_SECONDS_MAX
+    while asyncio.get_running_loop().time() < give_up_at:
+        records = await reader.fetch(RECORDS_MAX, FETCH_SECONDS)
+        reached = (await reader.positions())[partition.number]
+        if reached > position:
+            return records, reached
+        await reader.ends()  # or it is gone
+    raise KafkaFailure(Reason.TIMEOUT, f"{partition.name} cannot be read beyond {position}")

@@ -13,8 +13,11 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(command: Coroutine[Any, Any, Result]) -> Result:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(command)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(command)
+    finally:
+        command.close()  # a signal may have come before it began
 
 
 def run_until_signal(command: Coroutine[Any, Any, Result]) -> Result:

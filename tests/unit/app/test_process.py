@@ -1,5 +1,7 @@
 import asyncio
+import inspect
 import signal
+import sys
 
 import pytest
 
@@ -34,6 +36,14 @@ def test_commands_run_on_uvloop_where_it_installs():
         return type(asyncio.get_running_loop())
 
     assert process.run(command()) is uvloop.Loop
+
+
+def test_a_signal_before_it_begins_leaves_nothing_behind(monkeypatch):
+    command = asyncio.sleep(0)
+    monkeypatch.setattr(process, "_loop_factory", lambda: sys.exit(0))  # as the signal's handler does
+    with pytest.raises(SystemExit):
+        process.run(command)
+    assert inspect.getcoroutinestate(command) == inspect.CORO_CLOSED
 
 
 def test_a_signal_after_the_end_is_ignored():

@@ -1,11 +1,11 @@
 """From the section `kafka`, and those who need it, to the parts of the service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from relay.config import Config
-from relay.config.kafka import Kafka
+from relay.config.kafka import Kafka, KafkaLedger
 from relay.config.sinks import KafkaSink as KafkaSection
 from relay.core.delivery import Schedule, Subscription
 from relay.errors import ConfigError
@@ -21,6 +21,8 @@ from relay.kafka.failures import TlsFileError
 from relay.kafka.publisher import Publisher
 from relay.kafka.reachability import Log
 from relay.kafka.source import Source
+from relay.ledger.kafka.partition import Partition
+from relay.ledger.kafka.topics import LedgerTopic
 from relay.shard.ports import Subscriber
 from relay.sinks.kafka import KafkaSink
 
@@ -65,6 +67,14 @@ def connection(section: Kafka) -> Connection:
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
+
+
+def partitions(section: KafkaLedger, connection: Connection, topic: LedgerTopic) -> Sequence[Partition]:
+    """All that the ledger has, in order. `topic`: as the brokers have it."""
+    return [
+        Partition(connection=connection, cluster=section.cluster, topic=topic, number=number)
+        for number in range(section.partitions)
+    ]
 
 
 def publisher(section: Kafka | None, log: Log) -> Publisher | None:

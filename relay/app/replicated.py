@@ -27,7 +27,6 @@ from relay.kafka.membership import Membership
 from relay.kafka.reachability import Reachability
 from relay.ledger.kafka.images import Images
 from relay.ledger.kafka.merged import Merged
-from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.publishing import Publishing, Render
 from relay.ledger.kafka.topics import ensure_both
 from relay.replica.accounts import Accounts
@@ -209,10 +208,7 @@ async def _images(tools: Tools, site: Site) -> Images:
     """Open. Raises ConfigError: another process has one of the files, or there can be none."""
     section = site.ledger
     images = Images(
-        [
-            Partition(connection=site.connection, cluster=section.cluster, topic=site.topic, number=number)
-            for number in range(section.partitions)
-        ],
+        kafka.partitions(section, site.connection, site.topic),
         folder=Path(section.path),
         publishing=Publishing(dict(_renderers(tools.config))),
         now=tools.clock.now,

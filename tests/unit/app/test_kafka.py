@@ -3,7 +3,7 @@
 import pytest
 
 from relay.app import kafka
-from relay.config.kafka import Kafka
+from relay.config.kafka import Kafka, KafkaLedger
 from relay.config.sinks import KafkaSink
 from relay.core.delivery import RETRY_SECONDS, Subscription
 from relay.errors import ConfigError
@@ -37,6 +37,13 @@ def test_every_key_gets_where_it_belongs(tmp_path):
 def test_a_file_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path):
     with pytest.raises(ConfigError, match=r"kafka\.ssl_cafile: .*absent.pem cannot be used"):
         kafka.connection(section(security_protocol="SSL", ssl_cafile=str(tmp_path / "absent.pem")))
+
+
+def test_the_ledger_is_all_partitions_of_its_topic():
+    ledger = KafkaLedger.model_validate({"kind": "kafka", "path": "/x", "cluster": "blue", "partitions": 3})
+    found = kafka.partitions(ledger, "the connection", "the topic")
+    assert [one.number for one in found] == [0, 1, 2]
+    assert {(one.connection, one.cluster, one.topic) for one in found} == {("the connection", "blue", "the topic")}
 
 
 def test_without_the_section_nobody_publishes():

@@ -18,7 +18,6 @@ from relay.ledger.contents import Contents, Counts
 from relay.ledger.copying import at_rest
 from relay.ledger.kafka.migration import Plan
 from relay.ledger.kafka.moving import Report, move
-from relay.ledger.kafka.partition import Partition
 from relay.ledger.kafka.topics import ensure_both
 
 DONE = """\
@@ -73,10 +72,7 @@ async def _move(config: Config, section: KafkaLedger, contents: Contents, report
     rules = await mark_rules(connection, contents.marks(), intake_topic=intake, partitions=count)
     plan = Plan(contents, rules, count)
     topic = await ensure_both(connection, section.topic, intake, partitions=count)  # or no replica could start
-    partitions = [
-        Partition(connection=connection, cluster=section.cluster, topic=topic, number=number) for number in range(count)
-    ]
-    await move(partitions, plan, report)
+    await move(kafka.partitions(section, connection, topic), plan, report)
 
 
 @contextmanager

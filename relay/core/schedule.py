@@ -21,7 +21,7 @@ from relay.core.job import state_of
 from relay.core.poll import Poll
 from relay.core.quarantine import Quarantine, begin_look
 from relay.core.waiting import Waiting
-from relay.core.watch import Apart, Watch
+from relay.core.watch import Apart, Watch, longest_unseen
 from relay.core.zendesk import Endpoint
 
 
@@ -91,8 +91,7 @@ class Roster:
         """Of those that wait, the one of which nothing was heard for longest."""
         self._forget_ended()
         waiting = (watch for watch in (self._waiting.oldest(),) if watch is not None)
-        everybody = (*waiting, *self._to_confirm, *self._bisection, *self._quarantine)
-        return min(everybody, key=_unseen_since, default=None)
+        return longest_unseen((*waiting, *self._to_confirm, *self._bisection, *self._quarantine))
 
     def take(self, now: float, gap: float) -> Poll | None:
         """The next request; its jobs are out of the roster until its reply is heard (`hearing.hear`)."""
@@ -301,7 +300,3 @@ class Roster:
                 if watch.apart and not watch.ended:
                     watch.asked_at = now
                     self._quarantine.put(watch, now, self.grace.look_within(watch, now))
-
-
-def _unseen_since(watch: Watch) -> float:
-    return watch.unseen_since

@@ -13,7 +13,7 @@ from itertools import islice
 from math import log
 
 from relay.core.rule import EXPECTED_MIN, LATE_PART, NO_FORECAST, Limits, accrued, expected_seconds
-from relay.core.watch import Watch
+from relay.core.watch import Watch, longest_unseen
 from relay.core.zendesk import IDS_MAX
 
 STEPS_PER_E = 5.0  # expectations within a fifth of each other count as the same
@@ -98,7 +98,7 @@ class Waiting:
         """The one of which nothing was heard for longest, give or take a lane: they are in the order of requests, which
         while Zendesk does not answer is another.
         """
-        return min((lane.watches[0] for lane in self._lanes.values()), key=_unseen_since, default=None)
+        return longest_unseen(lane.watches[0] for lane in self._lanes.values())
 
     def forget_ended(self) -> None:
         """Make sure that the head of each lane is still to be looked at."""
@@ -216,7 +216,3 @@ def _worth(jobs: Iterable[tuple[float, float]], now: float) -> tuple[float, floa
             worth += unseen - expected / 2.0
             slope += 1.0
     return worth, slope, bend
-
-
-def _unseen_since(watch: Watch) -> float:
-    return watch.unseen_since

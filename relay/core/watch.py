@@ -1,7 +1,8 @@
 """A live job in memory. All times are monotonic seconds."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 
 from relay.core.delivery import Delivery
@@ -74,3 +75,8 @@ class Watch:
     def unseen_since(self) -> float:
         """When a reply last told about it, or, before the first, when it was tracked."""
         return max(self.looked_at, self.tracked_at)
+
+
+def longest_unseen(watches: Iterable[Watch]) -> Watch | None:
+    """The one of which nothing was heard for longest; of several, the first."""
+    return min(watches, key=attrgetter("unseen_since"), default=None)

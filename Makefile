@@ -43,6 +43,7 @@ unit: $(READY)
 
 test: check ## check, and the contract, integration, simulation and deployment tests
 	@PYTHONPATH=tests $(BIN)/python -m kafka.jars
+	@PYTHONPATH=tests $(BIN)/python -m receiving.libraries
 	$(BIN)/pytest tests/contract tests/integration tests/sim
 	@PYTHONPATH=tests $(BIN)/python -m deploy.tools
 	$(BIN)/pytest tests/deploy

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from deploy.rendering import EXAMPLES, Helm
+from kept import NotFetchedError
 
 from deploy import tools
 
@@ -20,7 +21,7 @@ def fetch(require, lacking):
             require("go")
         try:
             return function(*arguments)
-        except tools.NotFetchedError as error:
+        except NotFetchedError as error:
             lacking(f"it cannot be fetched: {error}")
 
     return fetched

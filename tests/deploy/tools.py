@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
+
+from kept import NotFetchedError, cache, kept
 
 HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 
@@ -28,10 +28,6 @@ SCHEMAS = {
 FETCH_SECONDS_MAX = 900
 
 
-class NotFetchedError(RuntimeError):
-    """Go did not get it; the text says why, in its words."""
-
-
 def helm() -> Path:
     """The program, built if it is not there yet. Raises NotFetchedError."""
 
@@ -39,7 +35,7 @@ def helm() -> Path:
         _go("install", "-ldflags=-s -w", HELM, cwd=scratch)
         return scratch / "helm"
 
-    return _kept(HELM, "helm", build)
+    return kept(_place(HELM, "helm"), build)
 
 
 def schema(name: str) -> Path:
@@ -50,7 +46,7 @@ def schema(name: str) -> Path:
         folder = Path(json.loads(_go("mod", "download", "-json", module, cwd=scratch))["Dir"])
         return Path(shutil.copyfile(folder / path, scratch / "schema"))
 
-    return _kept(module, Path(path).name, fetch)
+    return kept(_place(module, Path(path).name), fetch)
 
 
 def fetched() -> bool:
@@ -59,18 +55,7 @@ def fetched() -> bool:
 
 
 def _place(module: str, name: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "relay" / module.replace("/", "_") / name
-
-
-def _kept(module: str, name: str, fetch: Callable[[Path], Path]) -> Path:
-    """The file at its place, where it appears whole or not at all."""
-    place = _place(module, name)
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-            fetch(Path(scratch)).replace(place)
-    return place
+    return cache() / module.replace("/", "_") / name
 
 
 def _go(*arguments: str, cwd: Path) -> str:

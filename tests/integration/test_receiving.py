@@ -1,9 +1,6 @@
 """docs/receiving.md: its receivers, as they stand there, take what the real sink sends.
 
-Python's run always. Node's and Go's run where they find their libraries, which no test downloads:
-
-    npm install --prefix DIR express standardwebhooks; export NODE_PATH=DIR/node_modules
-    go mod download github.com/standard-webhooks/standard-webhooks/libraries@v0.0.1
+Python's run always, Node's and Go's where these are installed. What they import is fetched once: tests/receiving.
 """
 
 import asyncio
@@ -22,6 +19,8 @@ import pytest
 from aiohttp.test_utils import TestServer, unused_port
 from cryptography.exceptions import InvalidSignature
 from integration.endpoints import EVENT, SECRETS, receiver, send_to, sink_to
+from kept import NotFetchedError
+from receiving import libraries
 
 from relay.core.delivery import Attempt
 from relay.errors import Reason
@@ -29,7 +28,6 @@ from relay.errors import Reason
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "receiving.md").read_text(encoding="utf-8")
 PRIVATE = "whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk="
 PUBLIC = "whpk_ZlN4eg7dSSqi0moX9hQUk3orrOouK3QVQSlJa248c/g="
-GO_LIBRARY = "github.com/standard-webhooks/standard-webhooks/libraries@v0.0.1"
 FILES = {
     "python": ["receiver.py", "inbox.py", "public_key.py"],
     "js": ["receiver.mjs", "verified.mjs"],
@@ -132,14 +130,16 @@ class TestPython:
 
 
 @pytest.fixture
-def need():
-    """The path of a program; without it the test is skipped and says so, however complete everything else is to be."""
+def fetched(lacking):
+    """Calls a function of `libraries`: its result, or the test lacks it."""
 
-    def path_of(program):
-        path = shutil.which(program)
-        return path or pytest.skip(f"{program} is not installed, so docs/receiving.md is not tried with it")
+    def result(fetch):
+        try:
+            return fetch()
+        except NotFetchedError as error:
+            lacking(f"what docs/receiving.md imports cannot be fetched: {error}")
 
-    return path_of
+    return result
 
 
 @asynccontextmanager
@@ -209,21 +209,22 @@ class TestNode:
         return tmp_path
 
     @pytest.fixture
-    def _libraries(self, folder):
-        modules = Path(os.environ.get("NODE_PATH") or "absent").absolute()
-        if not all((modules / name).is_dir() for name in ("express", "standardwebhooks")):
-            pytest.skip("NODE_PATH holds no express and standardwebhooks, so docs/receiving.md is not tried with them")
-        (folder / "node_modules").symlink_to(modules)
+    def node(self, require):
+        return require("node")
+
+    @pytest.fixture
+    def _libraries(self, folder, node, fetched):
+        (folder / "node_modules").symlink_to(fetched(libraries.node))
 
     @pytest.mark.usefixtures("_libraries")
-    async def test_the_receiver_takes_what_is_signed_and_refuses_the_rest(self, folder, need):
+    async def test_the_receiver_takes_what_is_signed_and_refuses_the_rest(self, folder, node):
         port = at_free_port(folder / "receiver.mjs")
-        await holds([need("node"), "receiver.mjs"], folder, port)
+        await holds([node, "receiver.mjs"], folder, port)
 
-    async def test_a_public_key_verifies(self, folder, need):
+    async def test_a_public_key_verifies(self, folder, node):
         await captured(folder)
         (folder / "try.mjs").write_text(self.VERIFIED)
-        done = ended([need("node"), "try.mjs"], folder, RELAY_PUBLIC_KEY=PUBLIC)
+        done = ended([node, "try.mjs"], folder, RELAY_PUBLIC_KEY=PUBLIC)
         assert json.loads(done.stdout or done.stderr) == [EVENT.id, *["refused"] * 5]
 
 
@@ -262,20 +263,15 @@ class TestGo:
         }"""
 
     @pytest.fixture
-    def go(self, tmp_path, need):
+    def go(self, tmp_path, require, fetched):
         """Runs go in a module of the examples, with what is on this machine only."""
-        program = need("go")
-        environ = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOSUMDB": "off", "RELAY_PUBLIC_KEY": PUBLIC}
-
-        def run(*arguments):
-            return ended([program, *arguments], tmp_path, **environ)
-
-        run("mod", "init", "receiver")
-        if run("get", GO_LIBRARY).returncode != 0:
-            pytest.skip(f"{GO_LIBRARY} is not on this machine, so docs/receiving.md is not tried with it")
+        program = require("go")
+        environ = {"GOFLAGS": "-mod=readonly", "GOPROXY": "off", "GOSUMDB": "off", "RELAY_PUBLIC_KEY": PUBLIC}
+        for path in fetched(libraries.go):
+            shutil.copy(path, tmp_path)
         for name, text in examples("go").items():
             (tmp_path / name).write_text(text)
-        return run
+        return lambda *arguments: ended([program, *arguments], tmp_path, **environ)
 
     async def test_the_receiver_and_its_public_key(self, tmp_path, go):
         await captured(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from kafka import jars
 from kafka.broker import Broker, Cluster, running
 from kafka.topics import Topics
+from kept import NotFetchedError
 
 EXTERNAL = "RELAY_TEST_KAFKA"
 
@@ -20,7 +21,7 @@ def kafka_jars(require: Callable[[str], Path], lacking: Callable[[str], Any]) ->
         require("mvn")
     try:
         return jars.fetch()
-    except jars.NotFetchedError as error:
+    except NotFetchedError as error:
         lacking(f"Maven cannot fetch Apache Kafka: {error}")
         raise
 

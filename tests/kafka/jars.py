@@ -7,24 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
+
+from kept import NotFetchedError, cache, kept
 
 POM = Path(__file__).with_name("pom.xml")
 FETCH_SECONDS_MAX = 300
 
 
-class NotFetchedError(RuntimeError):
-    """Maven did not get the jars; the text says why, in its words."""
-
-
 def home() -> Path:
     """Where the jars are kept: `RELAY_KAFKA_JARS`, else a folder for this version in the user's cache."""
     chosen = os.environ.get("RELAY_KAFKA_JARS")
-    if chosen:
-        return Path(chosen)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "relay" / f"kafka-{version()}"
+    return Path(chosen) if chosen else cache() / f"kafka-{version()}"
 
 
 def version() -> str:
@@ -40,27 +34,20 @@ def fetched() -> bool:
 
 def fetch() -> Path:
     """The folder with the jars, fetched if it is not there yet, by `mvn`. Raises NotFetchedError."""
-    folder = home()
-    if not fetched():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            _copy_to(Path(scratch) / "jars")
-            try:
-                (Path(scratch) / "jars").rename(folder)
-            except OSError:  # another run was faster
-                shutil.rmtree(Path(scratch) / "jars")
-    return folder
+    return kept(home(), _copied)
 
 
-def _copy_to(folder: Path) -> None:
+def _copied(scratch: Path) -> Path:
+    jars = scratch / "jars"
     command = ("mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM))
-    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}")
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}")
     done = subprocess.run(
-        (*command, *goal), capture_output=True, text=True, check=False, timeout=FETCH_SECONDS_MAX, cwd=folder.parent
+        (*command, *goal), capture_output=True, text=True, check=False, timeout=FETCH_SECONDS_MAX, cwd=scratch
     )
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines() if "ERROR" in line]
         raise NotFetchedError("\n".join(lines[:3]) or done.stderr[-1000:])
+    return jars
 
 
 def main() -> None:

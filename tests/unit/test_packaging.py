@@ -1,5 +1,6 @@
 """What is installed: the wheel and the locked dependencies."""
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_every_pin_has_a_hash_and_no_lock_names_a_host(lock):
     ] == []
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_what_the_tests_fetch_with_npm_is_pinned_alike():
+    """`npm install --package-lock-only` in that folder renews the lock, and obeys the folder's .npmrc."""
+    lock = json.loads((ROOT / "tests/receiving/package-lock.json").read_text())
+    project = lock["packages"].pop("")
+    entries = lock["packages"].values()
+    assert project["dependencies"] == json.loads((ROOT / "tests/receiving/package.json").read_text())["dependencies"]
+    assert [entry for entry in entries if not entry["integrity"].startswith("sha512-")] == []
+    assert not any("resolved" in entry for entry in entries)
 
 
 def test_what_is_installed_to_develop_is_what_is_installed_to_run():

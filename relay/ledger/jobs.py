@@ -72,7 +72,7 @@ def _seq(connection: sqlite3.Connection, job: Job) -> int:
 
 def find(connection: sqlite3.Connection, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
     newest: dict[JobKey, Job] = {}
-    for sql, parameters in with_rows(FIND, ((key_hash(key), *key) for key in keys)):
+    for sql, parameters in with_rows(FIND, ((key_hash(*key), *key) for key in keys)):
         for row in gather(connection, sql, parameters):
             job = job_of(connection, row)
             known = newest.get(job.key)

@@ -7,33 +7,38 @@ from typing import Any, Protocol
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import DELETED, Event, Job, JobKey, state_of
-from relay.core.job_row import encode
+from relay.core.job import DELETED, Event, Job, state_of
 from relay.errors import Undecipherable
 
 DELIVERY_VERSION = 1
 ALWAYS_OVERDUE = float("-inf")
 
 
-def key_hash(key: JobKey) -> int:
-    """32 bits of the key, signed. Ids come in random order, and an index of numbers is a fifth of one of text."""
-    return zlib.crc32(f"{key.account}/{key.id}".encode()) - (1 << 31)
+def key_hash(account: str, id_: str) -> int:
+    """32 bits of a job's key, signed. Ids come in random order, and an index of numbers is a fifth of one of text."""
+    return zlib.crc32(f"{account}/{id_}".encode()) - (1 << 31)
 
 
-class Stage(Protocol):
-    """How far a job has come."""
+class JobFields(Protocol):
+    """What the columns are made of: a job has it, and so has a row that was parsed."""
 
     @property
-    def state(self) -> str: ...
+    def account(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
 
     @property
     def tracked_at(self) -> float: ...
 
     @property
+    def state(self) -> str: ...
+
+    @property
     def detected_at(self) -> float | None: ...
 
 
-def ended_at(job: Stage) -> float | None:
+def ended_at(job: JobFields) -> float | None:
     """Since when retention counts: None while the job lives; a deleted job waits for nothing but its deliveries."""
     if state_of(job.state).running:
         return None
@@ -42,8 +47,10 @@ def ended_at(job: Stage) -> float | None:
     return job.tracked_at if job.detected_at is None else job.detected_at
 
 
-def job_row(job: Job) -> Sequence[Any]:
-    return (job.tracked_at, job.account, job.id, key_hash(job.key), job.state, ended_at(job), encode(job))
+def job_row(job: JobFields, value: bytes) -> Sequence[Any]:
+    """`value`: what `core.job_row.encode` makes of it."""
+    account, id_ = job.account, job.id
+    return (job.tracked_at, account, id_, key_hash(account, id_), job.state, ended_at(job), value)
 
 
 def event_rows(events: Iterable[tuple[Job, Event]], detected_by: float) -> Iterator[Sequence[Any]]:

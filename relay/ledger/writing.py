@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 
+from relay.core.job_row import encode
 from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError
 from relay.ledger.jobs import find
@@ -50,7 +51,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
 
 
 def _changes(connection: sqlite3.Connection, batch: Batch) -> Iterator[Statement]:
-    jobs = sorted(map(job_row, batch.jobs), key=lambda row: row[3])  # neighbours in jobs_by_key share pages
+    rows = [job_row(job, encode(job)) for job in batch.jobs]
+    jobs = sorted(rows, key=lambda row: row[3])  # neighbours in jobs_by_key share pages
     yield from with_rows(PUT_JOBS, jobs)
     if batch.events:
         yield from with_rows(PUT_EVENTS, event_rows(batch.events, _detected_by(connection)))

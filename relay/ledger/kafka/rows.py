@@ -6,9 +6,8 @@ A start has to take up every row that there is, so nothing is made of one but wh
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from relay.core.job import JobKey
 from relay.core.job_row import parse
-from relay.ledger.rows import decode_delivery, delivery_row, ended_at, key_hash
+from relay.ledger import rows
 
 
 class EventRow(NamedTuple):
@@ -37,16 +36,14 @@ class JobRow(NamedTuple):
 def job_row(value: bytes) -> JobRow:
     """Raises Undecipherable, as `core.job_row.parse` does."""
     job = parse(value)
-    tracked_at, account, id_ = job.tracked_at, job.account, job.id
-    columns = (tracked_at, account, id_, key_hash(JobKey(account, id_)), job.state, ended_at(job), value)
     events = [
-        EventRow(event.position, tracked_at, account, id_, event.type.value, event.detected_at)
+        EventRow(event.position, job.tracked_at, job.account, job.id, event.type.value, event.detected_at)
         for event in job.events
         if event.position
     ]
-    return JobRow(columns, events)
+    return JobRow(rows.job_row(job, value), events)
 
 
 def delivery_columns(value: bytes) -> Sequence[Any]:
     """Of the table of deliveries, the value last. Raises Undecipherable, as `decode_delivery` does."""
-    return delivery_row(decode_delivery(value), value)
+    return rows.delivery_row(rows.decode_delivery(value), value)

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from relay.core.job import EventType, JobKey
+from relay.core.job import EventType
 from relay.core.record import EventFilter, Positions
 from relay.errors import LedgerUnusable
 from relay.ledger import deliveries, events, schema, writing
@@ -56,7 +56,7 @@ def test_a_file_of_version_1_keeps_its_jobs_and_deliveries(connection):
     for statement in schema.MIGRATIONS[0]:
         connection.execute(statement)
     connection.execute("PRAGMA user_version = 1")
-    row = (5.0, "acme", "1", key_hash(JobKey("acme", "1")), "completed", 9.0, VERSION_1_JOB)
+    row = (5.0, "acme", "1", key_hash("acme", "1"), "completed", 9.0, VERSION_1_JOB)
     connection.execute("INSERT INTO jobs VALUES (1, ?, ?, ?, ?, ?, ?, ?)", row)
     owed = (5.0, "acme", "1", "orders", "pending", 9.0, 9.0, None, VERSION_1_DELIVERY)
     connection.execute("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", owed)

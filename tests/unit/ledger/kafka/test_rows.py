@@ -47,7 +47,7 @@ deliveries = st.builds(
 @given(job=jobs)
 def test_of_a_job(job):
     row = job_row(encode(job))
-    assert (row.columns, row.value) == (rows.job_row(job), encode(job))
+    assert (row.columns, row.value) == (rows.job_row(job, encode(job)), encode(job))
     recorded = [(job, event) for event in job.events if event.position]
     assert [tuple(event) for event in row.events] == [columns[:-1] for columns in rows.event_rows(recorded, 0.0)]
 

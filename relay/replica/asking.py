@@ -48,12 +48,12 @@ class Asking:
     def partition_of(self, account: str) -> int:
         return partition_of(account, self.partitions)
 
-    def reached(self, marks: Mapping[int, Mapping[str, bytes]]) -> Mapping[int, int]:
-        """The offset of what is to be read next, by partition, as these marks have it: what stands before is recorded.
+    def reached(self, partition: int, marks: Mapping[str, bytes]) -> int:
+        """The offset of what is to be read next there, as these marks of the ledger's partition have it.
 
-        `marks`: of the ledger, by partition.
+        What stands before is recorded.
         """
-        return {number: Offsets(self._topic, own).saved.get(number, 0) for number, own in marks.items()}
+        return Offsets(self._topic, marks).saved.get(partition, 0)
 
     async def track(self, requests: Sequence[TrackRequest]) -> Sequence[Written]:
         """In the order given, which those about one job also have in the topic."""

@@ -18,8 +18,8 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.01, 0.2
 
 
 class Marks(Protocol):
-    async def marks(self) -> Mapping[int, Mapping[str, bytes]]:
-        """Of the images, by partition. May raise LedgerError."""
+    async def marks_of(self, partition: int) -> Mapping[str, bytes]:
+        """Of its image. May raise LedgerError."""
 
 
 class Barrier:
@@ -49,6 +49,6 @@ class Barrier:
 
     async def _shown(self, partition: int, end: int) -> None:
         pause = PAUSE_SECONDS_MIN
-        while self._asking.reached(await self._rows.marks()).get(partition, 0) < end:
+        while self._asking.reached(partition, await self._rows.marks_of(partition)) < end:
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)

@@ -128,15 +128,17 @@ class Jobs:
         """
         if self._worth_a_look(keys):
             async with self._looking:
-                if self._worth_a_look(keys):  # not where others have just looked
-                    await self._see()
+                partitions = self._worth_a_look(keys)  # others may just have looked
+                await asyncio.gather(*map(self._see, partitions))
 
-    def _worth_a_look(self, keys: Collection[JobKey]) -> bool:
-        return self._pending.due or bool(self._tentative(keys))
+    def _worth_a_look(self, keys: Collection[JobKey]) -> Collection[int]:
+        """The partitions whose images may show by now what they did not."""
+        return {*self._pending.due, *(self._asking.partition_of(key.account) for key in self._tentative(keys))}
 
-    async def _see(self) -> None:
+    async def _see(self, partition: int) -> None:
         with suppress(LedgerError):  # an image that is read anew shows nothing
-            self._pending.shown(self._asking.reached(await self._rows.marks()))
+            marks = await self._rows.marks_of(partition)
+            self._pending.shown(partition, self._asking.reached(partition, marks))
 
     def _tentative(self, keys: Collection[JobKey]) -> Mapping[JobKey, Job]:
         found = ((key, self._pending.find(self._asking.partition_of(key.account), key)) for key in keys)

@@ -1,6 +1,6 @@
 """What this replica has acknowledged and its images do not show yet, so that whoever asked it finds what they asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from relay.core.job import Job, JobKey
@@ -27,12 +27,17 @@ class Pending:
         self._of: list[dict[JobKey, Tentative]] = [{} for _ in range(partitions)]
         self._bytes = [0] * partitions
         self._monotonic = monotonic
-        self._looked_at = monotonic()
+        self._looked_at = [monotonic()] * partitions
 
     @property
-    def due(self) -> bool:
-        """Whether they are so many, and so much time has passed, that it is worth a look which of them are shown."""
-        return sum(self._bytes) > UNSEEN_BYTES_MAX and self._monotonic() - self._looked_at >= LOOK_SECONDS
+    def due(self) -> Collection[int]:
+        """The partitions where so much time has passed that it is worth a look which are shown; none while all that
+        there are take little.
+        """
+        if sum(self._bytes) <= UNSEEN_BYTES_MAX:
+            return ()
+        latest = self._monotonic() - LOOK_SECONDS
+        return [number for number, own in enumerate(self._of) if own and self._looked_at[number] <= latest]
 
     def put(self, partition: int, job: Job, offset: int) -> None:
         self._remove(partition, job.key)
@@ -46,13 +51,12 @@ class Pending:
         tentative = self._of[partition].get(key)
         return None if tentative is None or tentative.until <= self._monotonic() else tentative.job
 
-    def shown(self, reached: Mapping[int, int]) -> None:
-        """The images show what stands before these offsets, by partition."""
-        self._looked_at = now = self._monotonic()
-        for partition, offset in reached.items():
-            tentative = self._of[partition]
-            for key in [key for key, each in tentative.items() if each.offset < offset or each.until <= now]:
-                self._remove(partition, key)
+    def shown(self, partition: int, offset: int) -> None:
+        """The image shows what stands before this."""
+        self._looked_at[partition] = now = self._monotonic()
+        tentative = self._of[partition]
+        for key in [key for key, each in tentative.items() if each.offset < offset or each.until <= now]:
+            self._remove(partition, key)
 
     def _remove(self, partition: int, key: JobKey) -> None:
         tentative = self._of[partition].pop(key, None)

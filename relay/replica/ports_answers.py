@@ -20,8 +20,7 @@ class JobRows(Protocol):
         self, *, accounts: Collection[str] | None, state: str | None, after: Cursor | None, limit: int
     ) -> Sequence[Job]: ...
 
-    async def marks(self) -> Mapping[int, Mapping[str, bytes]]:
-        """By partition."""
+    async def marks_of(self, partition: int) -> Mapping[str, bytes]: ...
 
 
 class DeliveryRows(Protocol):

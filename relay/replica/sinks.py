@@ -51,7 +51,7 @@ class Sinks:
     async def standing(self) -> Sequence[SinkStanding]:
         """Of all partitions, in the order of the configuration; `callback` last, where there are any."""
         marks = await self._rows.marks()
-        self._halts.shown(self._asking.reached(marks))
+        self._halts.shown({number: self._asking.reached(number, own) for number, own in marks.items()})
         owed = by_label(await self._rows.backlog())
         own = {number: _by_name(shard.sinks.standing_with({})) for number, shard in self._shards().items()}
         return [

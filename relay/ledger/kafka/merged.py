@@ -84,6 +84,9 @@ class Merged:
         """By partition."""
         return dict(enumerate(await self._of_all(lambda image: image.marks())))
 
+    async def marks_of(self, partition: int) -> Mapping[str, bytes]:
+        return await self._current(partition).marks()
+
     def _of(self, account: str) -> Image:
         return self._current(partition_of(account, len(self._images)))
 

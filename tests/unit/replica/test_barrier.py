@@ -28,9 +28,9 @@ class Topic:
             raise self.failure
         return self.end
 
-    async def marks(self):
+    async def marks_of(self, partition):
         self.looks += 1
-        return {0: {"intake/jobs/0": b"%d" % self.reached}}
+        return {f"intake/jobs/{partition}": b"%d" % self.reached}
 
 
 async def passed_after(topic):

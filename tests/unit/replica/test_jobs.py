@@ -44,12 +44,13 @@ class Images:
     async def page(self, *, accounts, state, after, limit):
         return [("page", accounts, state, after, limit)]
 
-    async def marks(self):
+    async def marks_of(self, partition):
+        assert partition == HOME, "no other image can tell"
         self.looks += 1
         await asyncio.sleep(0)
         if self.anew:
             raise LedgerError("an image is read anew")
-        return {number: {f"intake/jobs/{number}": b"%d" % offset} for number, offset in self.reached.items()}
+        return {f"intake/jobs/{partition}": b"%d" % self.reached[partition]}
 
 
 class Planner:

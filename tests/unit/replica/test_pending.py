@@ -24,10 +24,11 @@ def pending_jobs(clock=None):
 def test_a_job_is_found_until_what_stands_before_its_record_and_the_record_itself_are_shown():
     found = pending_jobs()
     found.put(1, job("a"), 7)
-    found.shown({0: 100, 1: 7})
+    found.shown(0, 100)
+    found.shown(1, 7)
     assert found.find(1, job("a").key) == job("a")
     assert found.find(0, job("a").key) is None
-    found.shown({1: 8})
+    found.shown(1, 8)
     assert found.find(1, job("a").key) is None
 
 
@@ -35,7 +36,7 @@ def test_the_newest_that_was_acknowledged_counts():
     found = pending_jobs()
     found.put(1, job("a"), 7)
     found.put(1, job("a", state="deleted"), 9)
-    found.shown({1: 9})
+    found.shown(1, 9)
     assert found.find(1, job("a").key).state == "deleted"
 
 
@@ -75,13 +76,24 @@ def test_a_look_is_due_when_there_are_many_and_the_last_one_is_a_while_ago():
     assert not found.due
     found.put(0, job("a", metadata=b"x" * UNSEEN_BYTES_MAX), 1)
     assert found.due
-    found.shown({0: 1})
+    found.shown(0, 1)
     assert not found.due
     clock.now += LOOK_SECONDS
     assert found.due
-    found.shown({0: 2})
+    found.shown(0, 2)
     clock.now += LOOK_SECONDS
     assert not found.due
+
+
+def test_a_look_is_due_only_where_something_waits_and_nobody_has_just_looked():
+    clock = Clock()
+    found = pending_jobs(clock)
+    for number in (0, 2):
+        found.put(number, job("a", metadata=b"x" * UNSEEN_BYTES_MAX), 1)
+    clock.now += LOOK_SECONDS
+    assert list(found.due) == [0, 2]
+    found.shown(2, 1)
+    assert list(found.due) == [0]
 
 
 def test_one_that_is_as_large_as_a_job_may_be_fits():

@@ -133,7 +133,9 @@ async def test_jobs_that_live_are_counted_by_account(merged, whole):
 
 
 async def test_marks_are_told_by_partition_and_sizes_together(merged, images):
-    assert await merged.marks() == {number: {"m": b"%d" % number} for number in range(PARTITIONS)}
+    marks = await merged.marks()
+    assert marks == {number: {"m": b"%d" % number} for number in range(PARTITIONS)}
+    assert {number: await merged.marks_of(number) for number in marks} == marks
     assert await merged.size_bytes() == sum([await image.rows.size_bytes() for image in images])
 
 
@@ -141,7 +143,7 @@ async def test_nothing_is_told_of_an_image_that_was_not_read_to_its_end(merged, 
     """What is recorded must not seem unknown; other accounts are answered for."""
     behind = partition_of(ACCOUNTS[0], PARTITIONS)
     await images[behind].start_over()
-    for call in (merged.find([JobKey(ACCOUNTS[0], "1")]), merged.backlog(), merged.marks()):
+    for call in (merged.find([JobKey(ACCOUNTS[0], "1")]), merged.backlog(), merged.marks(), merged.marks_of(behind)):
         with pytest.raises(LedgerError, match=f"partition {behind} of the ledger has not been read to its end yet"):
             await call
     other = next(account for account in ACCOUNTS if partition_of(account, PARTITIONS) != behind)

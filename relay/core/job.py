@@ -79,6 +79,14 @@ class JobKey(NamedTuple):
     id: str
 
 
+class Incarnation(NamedTuple):
+    """One life of a job: the key of its row, and the beginning of the keys of its deliveries."""
+
+    tracked_at: float
+    account: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
     """Where a page of jobs ended: the order is (tracked_at, account, id), descending."""
@@ -169,6 +177,10 @@ class Job:
         """The terminal event, once there is one."""
         last = self.events[-1] if self.events else None
         return last if last is not None and last.type is STATES.get(self.state, UNKNOWN_WORD).ends_with else None
+
+
+def incarnation_of(job: Job) -> Incarnation:
+    return Incarnation(job.tracked_at, job.account, job.id)
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from relay.core.callbacks import label_of
 from relay.core.delivery import Delivery, DeliveryKey, DeliveryState
-from relay.core.job import DELETED, Cursor, Event, EventType, Job, JobKey
+from relay.core.job import DELETED, Cursor, Event, EventType, Incarnation, Job, JobKey, incarnation_of
 from relay.core.record import (
     AlreadyKnown,
     Backlog,
@@ -18,15 +18,9 @@ from relay.core.record import (
 )
 from relay.errors import LedgerError
 
-Incarnation = tuple[float, str, str]  # tracked_at, account, id
-
-
-def _incarnation(job: Job) -> Incarnation:
-    return (job.tracked_at, job.account, job.id)
-
 
 def _job_of(delivery: Delivery) -> Incarnation:
-    return (delivery.tracked_at, delivery.account, delivery.job_id)
+    return Incarnation(delivery.tracked_at, delivery.account, delivery.job_id)
 
 
 class MemoryLedger:
@@ -47,14 +41,14 @@ class MemoryLedger:
         known = await self.find(batch.unknown)
         if known:
             raise AlreadyKnown(known)
-        jobs = self._jobs | {_incarnation(job): job for job in batch.jobs}
+        jobs = self._jobs | {incarnation_of(job): job for job in batch.jobs}
         if any(_job_of(delivery) not in jobs for delivery in batch.deliveries):
             raise LedgerError("a delivery belongs to a job that the ledger does not hold")
-        if any(_incarnation(job) not in jobs for job, _ in batch.events):
+        if any(incarnation_of(job) not in jobs for job, _ in batch.events):
             raise LedgerError("an event belongs to a job that the ledger does not hold")
         self._jobs = jobs
         for job, event in batch.events:
-            self._positions.setdefault(_incarnation(job), {})[event.type] = event.position
+            self._positions.setdefault(incarnation_of(job), {})[event.type] = event.position
             self._known = replace(self._known, newest=max(self._known.newest, event.position))
         for delivery in batch.deliveries:
             self._deliveries.setdefault(_job_of(delivery), {})[delivery.sink] = delivery
@@ -62,10 +56,10 @@ class MemoryLedger:
         self._marks = {name: value for name, value in marks.items() if value is not None}
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
-        if after is not None and _incarnation(after) not in self._jobs:
+        if after is not None and incarnation_of(after) not in self._jobs:
             raise LedgerError(f"job {after.account}/{after.id}, after which to go on, is not in the ledger")
         order = list(self._jobs)
-        start = 0 if after is None else order.index(_incarnation(after)) + 1
+        start = 0 if after is None else order.index(incarnation_of(after)) + 1
         jobs = [self._jobs[key] for key in order[start:] if not self._jobs[key].terminal]
         return [(job, self._owed(job)) for job in jobs[:limit]]
 
@@ -80,11 +74,11 @@ class MemoryLedger:
     ) -> Sequence[Job]:
         jobs = [
             job
-            for job in sorted(self._newest().values(), key=_incarnation, reverse=True)
+            for job in sorted(self._newest().values(), key=incarnation_of, reverse=True)
             if job.state != DELETED
             and (accounts is None or job.account in accounts)
             and (state is None or job.state == state)
-            and (after is None or _incarnation(job) < (after.tracked_at, after.account, after.id))
+            and (after is None or incarnation_of(job) < (after.tracked_at, after.account, after.id))
         ]
         return jobs[:limit]
 
@@ -152,10 +146,10 @@ class MemoryLedger:
         return 0
 
     def _newest(self) -> Mapping[JobKey, Job]:
-        return {job.key: job for job in sorted(self._jobs.values(), key=_incarnation)}
+        return {job.key: job for job in sorted(self._jobs.values(), key=incarnation_of)}
 
     def _owed(self, job: Job) -> Sequence[Delivery]:
-        owed = self._deliveries.get(_incarnation(job), {})
+        owed = self._deliveries.get(incarnation_of(job), {})
         return [owed[sink] for sink in sorted(owed)]
 
     def _all(self) -> Iterator[Delivery]:

@@ -3,22 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Job
+from relay.core.job import Incarnation, Job, incarnation_of
 
-
-class Incarnation(NamedTuple):
-    """One life of a job; the beginning of the keys of its deliveries."""
-
-    tracked_at: float
-    account: str
-    id: str
-
-
-def incarnation_of(job: Job) -> Incarnation:
-    return Incarnation(job.tracked_at, job.account, job.id)
+__all__ = ["Claims", "Incarnation", "Underway", "incarnation_of"]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
 from relay.core.delivery import Delivery, DeliveryKey, DeliveryState, Subscription, owe, wants
-from relay.core.job import Event, Job, JobKey
+from relay.core.job import Event, Incarnation, Job, JobKey, incarnation_of
 from relay.core.observe import record
 from relay.core.publication import publish
 from relay.core.record import Batch, Message
 from relay.errors import NotPublishable
-from relay.shard.claims import Claims, Incarnation, incarnation_of
+from relay.shard.claims import Claims
 from relay.shard.live import Live
 from relay.shard.publications import Publications
 from relay.shard.subscriptions import Subscriptions

@@ -10,10 +10,9 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from relay.core.events import source_of_stranger
-from relay.core.job import DELETED, Event, Job
+from relay.core.job import DELETED, Event, Job, incarnation_of
 from relay.core.record import EventFilter, EventPage, Positions
 from relay.errors import CursorExpired
-from relay.shard.claims import incarnation_of
 
 RECENT_MAX = 2_000  # of all feeds of a process together
 RECENT_BYTES_MAX = 4 << 20

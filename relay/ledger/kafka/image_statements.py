@@ -10,12 +10,13 @@ from collections.abc import Set as AbstractSet
 from operator import itemgetter
 
 from relay.core.delivery import Delivery, DeliveryKey
+from relay.core.job import Incarnation, incarnation_of
 from relay.core.record import AlreadyKnown, Batch, Positions
 from relay.errors import LedgerError
 from relay.ledger.events import positions
 from relay.ledger.jobs import find
 from relay.ledger.kafka.reading import Read
-from relay.ledger.kafka.records import Changes, Incarnation, incarnation_of
+from relay.ledger.kafka.records import Changes
 from relay.ledger.kafka.rows import JobRow
 from relay.ledger.statements import Statement, first, transaction, with_rows
 from relay.ledger.writing import DETECTED_BY, PUT_DELIVERIES, PUT_JOBS, PUT_MARKS, REMOVE_MARKS

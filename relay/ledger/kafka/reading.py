@@ -10,10 +10,11 @@ from msgspec import MsgspecError, Raw
 from msgspec.json import Decoder, Encoder
 
 from relay.core.delivery import DeliveryKey
+from relay.core.job import Incarnation
 from relay.core.job_row import FIELDS
 from relay.core.record import Positions
 from relay.errors import Undecipherable
-from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION, Incarnation
+from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION
 from relay.ledger.kafka.rows import JobRow, delivery_columns, job_row
 
 T = TypeVar("T")

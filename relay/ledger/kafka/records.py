@@ -20,19 +20,13 @@ from typing import NamedTuple
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Job
+from relay.core.job import Incarnation, Job, incarnation_of
 from relay.core.job_row import encode
 from relay.core.record import Batch, Positions
 from relay.ledger.rows import encode_delivery
 
 POSITIONS_VERSION = 1
 JOB, DELIVERY, MARK, POSITIONS = "job", "delivery", "mark", "positions"
-
-
-class Incarnation(NamedTuple):
-    tracked_at: float
-    account: str
-    id: str
 
 
 class Record(NamedTuple):
@@ -60,10 +54,6 @@ class Changes:
     @property
     def empty(self) -> bool:
         return not (self.gone_jobs or self.gone_deliveries or self.jobs or self.deliveries or self.marks)
-
-
-def incarnation_of(job: Job) -> Incarnation:
-    return Incarnation(job.tracked_at, job.account, job.id)
 
 
 def changes_of(batch: Batch) -> Changes:

@@ -3,7 +3,8 @@ from dataclasses import replace
 from sim.owing import ended_job, rows_of
 
 from relay.core.delivery import Subscription
-from relay.shard.claims import Claims, incarnation_of
+from relay.core.job import incarnation_of
+from relay.shard.claims import Claims
 
 NOW = 1_750_000_000.0
 SINKS = [Subscription(sink="orders"), Subscription(sink="bus")]

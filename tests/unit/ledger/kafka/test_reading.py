@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from relay.core.delivery import Delivery
-from relay.core.job import Job
+from relay.core.job import Job, incarnation_of
 from relay.core.job_row import decode
 from relay.core.record import Batch
 from relay.errors import Undecipherable
 from relay.ledger.kafka.reading import from_records
-from relay.ledger.kafka.records import Changes, Record, changes_of, incarnation_of, to_records
+from relay.ledger.kafka.records import Changes, Record, changes_of, to_records
 from relay.ledger.rows import decode_delivery
 
 JOB = Job(account="acme", id="1", tracked_at=100.0, state="working")

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import Job
+from relay.core.job import Job, incarnation_of
 from relay.core.job_row import decode
 from relay.core.record import Batch, Positions
 from relay.ledger.kafka.reading import from_records
-from relay.ledger.kafka.records import Changes, Record, changes_of, incarnation_of, to_records
+from relay.ledger.kafka.records import Changes, Record, changes_of, to_records
 from relay.ledger.rows import decode_delivery
 
 names = st.sampled_from(["a", "é", '"', ""])

@@ -5,13 +5,10 @@
 The last part of an id is the time of the job's end: milliseconds since 1970.
 """
 
-import asyncio
-import sys
 import time
 
 import orjson
-import uvloop
-from bench.lean import Connection
+from bench.lean import serve
 from bench.samples import job_status
 
 ITEMS = 20
@@ -30,11 +27,5 @@ def status_of(job_id: str) -> dict[str, object]:
     return job_status(0, progress=ITEMS) | {"id": job_id, "status": "completed", "total": ITEMS, "results": results}
 
 
-async def main(port: int) -> None:
-    zendesk = Zendesk()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(zendesk), "127.0.0.1", port)
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    serve(Zendesk())

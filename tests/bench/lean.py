@@ -8,6 +8,7 @@ have.
 
 import asyncio
 import sys
+from typing import Protocol
 
 import orjson
 import uvloop
@@ -30,10 +31,13 @@ class Zendesk:
         return b'{"job_statuses":[%b]}' % b",".join(BEFORE_ID + b'"%b"' % one + AFTER_ID for one in ids)
 
 
-class Connection(asyncio.Protocol):
-    """`zendesk`: gives the body of the answer to a target."""
+class Answering(Protocol):
+    def answer(self, target: bytes) -> bytes:
+        """The body of the answer to a target."""
 
-    def __init__(self, zendesk: Zendesk) -> None:
+
+class Connection(asyncio.Protocol):
+    def __init__(self, zendesk: Answering) -> None:
         self._zendesk = zendesk
         self._rest = b""
 
@@ -47,11 +51,16 @@ class Connection(asyncio.Protocol):
             self._transport.write(HEAD % len(body) + body)
 
 
-async def main(port: int) -> None:
-    zendesk = Zendesk()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(zendesk), "127.0.0.1", port)
-    await server.serve_forever()
+def serve(zendesk: Answering) -> None:
+    """At the port that the command line names, until it is killed."""
+
+    async def forever() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(zendesk), "127.0.0.1", int(sys.argv[1]))
+        await server.serve_forever()
+
+    uvloop.run(forever())
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    serve(Zendesk())

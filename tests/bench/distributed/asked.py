@@ -5,15 +5,12 @@
 GET /asked: by the first id of each request, the times of all requests.
 """
 
-import asyncio
-import sys
 import time
 from collections import defaultdict
 
 import orjson
-import uvloop
-from bench.lean import Connection
 from bench.lean import Zendesk as Lean
+from bench.lean import serve
 
 
 class Zendesk:
@@ -29,11 +26,5 @@ class Zendesk:
         return Lean.answer(target)
 
 
-async def main(port: int) -> None:
-    zendesk = Zendesk()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(zendesk), "127.0.0.1", port)
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    serve(Zendesk())

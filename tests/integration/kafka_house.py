@@ -1,7 +1,7 @@
 """A relay that is built upon Kafka, and what tests do with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiokafka import ConsumerRecord
 from integration import peers
 from integration.peers import Zendesk
 from integration.processes import Relay, serving, write_config
@@ -76,7 +77,7 @@ async def output(*command: str | bytes | Path, given: bytes = b"") -> str:
     return printed.decode()
 
 
-def ended(records: list[Any]) -> set[str]:
+def ended(records: Sequence[ConsumerRecord[bytes, bytes]]) -> set[str]:
     """The jobs whose end these records tell, in binary mode."""
     told = [orjson.loads(record.value) for record in records]
     return {data["job_id"] for data in told if data["outcome"]}

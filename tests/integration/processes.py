@@ -112,11 +112,13 @@ def write_config(folder: Path, **sections: Any) -> Path:
     return path
 
 
-async def until(true: Callable[[], object], seconds: float, what: str) -> None:
+async def until(
+    true: Callable[[], object], seconds: float = 60.0, what: str = "it is not so", *, every_seconds: float = 0.02
+) -> None:
     """Wait for something that nobody tells about."""
     try:
         async with asyncio.timeout(seconds):
             while not true():  # noqa: ASYNC110 - no event is set by whoever makes it true
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(every_seconds)
     except TimeoutError:
         raise AssertionError(f"after {seconds:g} s: {what}") from None

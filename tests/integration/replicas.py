@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 from aiokafka import ConsumerRecord
 from integration import peers
+from integration.kafka_house import FATES, ended
 from integration.processes import Relay, write_config
 from integration.promises import Arrival, assert_spaced
 from kafka.topics import Topics
@@ -28,7 +29,6 @@ ACCOUNTS = tuple(f"acme-{number}" for number in range(8))
 PARTITIONS = 4
 GAP_SECONDS = 0.25  # between two requests to one account, whichever replica makes them
 LATE_SECONDS = 3 * GAP_SECONDS  # several processes share the machine, and one may sleep between decision and request
-FATES = ("succeeded", "partially_failed", "all_failed", "failed", "killed")
 SESSION_SECONDS = 20.0
 AWAKE_SECONDS = 0.002
 
@@ -145,6 +145,10 @@ class Replicas:
             raise AssertionError(f"after {seconds:g} s: {found} of {PARTITIONS} partitions are owned") from None
         return time.monotonic() - began
 
+    def all_asked(self) -> bool:
+        """Whether each that runs has asked Zendesk for something."""
+        return self.running.keys() <= {one.replica for one in self.zendesk.asked}
+
     async def submit(self, chance: Random, count: int) -> set[str]:
         """To any replica, until one has acknowledged them; their ids."""
         account = chance.choice(ACCOUNTS)
@@ -231,12 +235,6 @@ async def replicas(folder: Path, bootstrap: str, **sections: Any) -> AsyncIterat
         )
         stack.push_async_callback(found.end)
         yield found
-
-
-def ended(records: Sequence[ConsumerRecord[bytes, bytes]]) -> set[str]:
-    """The jobs whose end these records tell, in binary mode."""
-    told = [orjson.loads(record.value) for record in records]
-    return {data["job_id"] for data in told if data["outcome"]}
 
 
 def assert_told_exactly_once(records: Sequence[ConsumerRecord[bytes, bytes]], ids: set[str]) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from random import Random
 
-from aiokafka.admin import AIOKafkaAdminClient
 from integration.kafka_house import ACCOUNT, house, item, output, reads, relay_on
 from integration.processes import Relay, serving
 from kafka.topics import Message
@@ -23,17 +22,6 @@ async def known(found, relay, count, *, seconds=20):
         while await found.live(relay) < count:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.1)
     return {(job["account"], job["id"]): job for job in await found.jobs(relay)}
-
-
-async def committed(bootstrap, group):
-    """By topic and partition, as lag tools see it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(group)
-    finally:
-        await admin.close()
-    return {(each.topic, each.partition): one.offset for each, one in offsets.items()}
 
 
 async def test_a_record_holds_one_item_as_the_api_takes_it(tmp_path, kafka, topics):
@@ -120,7 +108,7 @@ async def test_lag_tools_see_how_far_it_is_and_nobody_joins_a_group(tmp_path, ka
     async with relay_on(tmp_path, kafka, intake=reads(topic, dead, group=group)) as (found, relay):
         await known(found, relay, 7)
         async with asyncio.timeout(20):
-            while await committed(kafka, group) != {(topic, 0): 4, (topic, 1): 3}:  # noqa: ASYNC110 - as above
+            while await topics.committed(group) != {(topic, 0): 4, (topic, 1): 3}:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.2)
         assert list(relay.complaints()) == []
 

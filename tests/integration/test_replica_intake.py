@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from integration.processes import until
 from kafka.topics import Message
 
 from relay.intake.kafka import KafkaIntake, Surroundings
@@ -42,22 +42,6 @@ def desk():
     return Desk()
 
 
-async def until(true):
-    async with asyncio.timeout(SECONDS_MAX):
-        while not true():  # noqa: ASYNC110 - the brokers tell nobody
-            await asyncio.sleep(0.02)
-
-
-async def shown(kafka, group):
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(group)
-    finally:
-        await admin.close()
-    return {place.partition: found.offset for place, found in offsets.items()}
-
-
 async def test_it_reads_its_partition_only_from_where_its_ledger_says_and_shows_that_as_the_member(kafka, topics, desk):
     topic = await topics.create("intake", partitions=3)
     await topics.produce(topic, *(Message(b"{}", partition=number) for number in (0, 1, 2) for _ in range(3)))
@@ -77,7 +61,7 @@ async def test_it_reads_its_partition_only_from_where_its_ledger_says_and_shows_
     assert desk.taken == [(1, 1), (1, 2)]
     assert desk.marks.keys() == {f"intake/{topic}/id", f"intake/{topic}/1"}
     async with asyncio.timeout(SECONDS_MAX):
-        while await shown(kafka, group.name) != {1: 3}:  # noqa: ASYNC110 - the brokers tell nobody
+        while await topics.committed(group.name) != {(topic, 1): 3}:  # noqa: ASYNC110 - the brokers tell nobody
             await asyncio.sleep(0.1)
     await intake.stop()
     await membership.close()

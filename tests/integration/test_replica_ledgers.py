@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from integration.processes import until
 from unit.replica.playing import PlayedShard, World
 
 from relay.core.record import Batch
@@ -23,7 +24,6 @@ from relay.ledger.kafka.topics import ensure
 PARTITIONS = 4
 ALL = set(range(PARTITIONS))
 LONG_SESSION_SECONDS = 40.0  # what happens much sooner has not waited for it
-SECONDS_MAX = 60.0
 COUNT = "count"
 
 
@@ -127,12 +127,6 @@ async def house(kafka, topics, tmp_path):
     ledger = await ensure(connection, f"ledger-{uuid.uuid4().hex[:12]}", partitions=PARTITIONS, create_replicas=1)
     async with AsyncExitStack() as stack:
         yield House(connection=connection, ledger=ledger, intake=intake, folder=tmp_path, stack=stack)
-
-
-async def until(true):
-    async with asyncio.timeout(SECONDS_MAX):
-        while not true():  # noqa: ASYNC110 - the brokers tell nobody
-            await asyncio.sleep(0.005)
 
 
 async def counted(house, partitions=ALL):

@@ -5,7 +5,7 @@ import time
 from contextlib import AsyncExitStack
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from integration.processes import until
 
 from relay.kafka.connection import Connection, quiet_library
 from relay.kafka.coordination import Group
@@ -86,12 +86,6 @@ async def join(kafka, topics, lines, session_seconds):
     assert len(asyncio.all_tasks()) == 1
 
 
-async def until(true):
-    async with asyncio.timeout(SECONDS_MAX):
-        while not true():  # noqa: ASYNC110 - the brokers tell nobody
-            await asyncio.sleep(0.02)
-
-
 def shared(*ones):
     """Each partition has exactly one of them, and none has too many."""
     parts = [one.has for one in ones]
@@ -137,7 +131,7 @@ async def test_who_dies_or_says_nothing_loses_all_when_its_session_is_over_and_t
     assert len({member.id for member in mute.members}) == 2
 
 
-async def test_what_a_member_shows_is_what_tools_see_and_nobody_else_can_show_it(join, kafka):
+async def test_what_a_member_shows_is_what_tools_see_and_nobody_else_can_show_it(join, topics):
     one = join()
     await until(lambda: shared(one))
     await one.membership.show({0: 7, 1: 8})
@@ -148,11 +142,7 @@ async def test_what_a_member_shows_is_what_tools_see_and_nobody_else_can_show_it
     one.membership._member = stale
     await one.membership.show({0: 99})
     group = one.membership._group
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    offsets = await admin.list_consumer_group_offsets(group.name)
-    await admin.close()
-    assert {place.partition: found.offset for place, found in offsets.items()} == {0: 7, 1: 9}
+    assert await topics.committed(group.name) == {(group.topic, 0): 7, (group.topic, 1): 9}
 
 
 @pytest.mark.parametrize("session_seconds", [LONG_SESSION_SECONDS])

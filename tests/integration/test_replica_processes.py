@@ -5,6 +5,7 @@ import time
 from random import Random
 
 import pytest
+from integration.processes import until
 from integration.replicas import (
     SESSION_SECONDS,
     assert_budgets_held,
@@ -26,7 +27,7 @@ async def test_a_kill_a_frozen_owner_and_a_planned_stop_lose_nothing_and_tell_no
         await found.all_owned(by=3)
         clients = [asyncio.create_task(found.submit_until(over, Random(number))) for number in range(3)]
         try:
-            await asyncio.sleep(2)
+            await until(found.all_asked, what="a replica has not asked Zendesk yet")
             await found.stop("a")
             assert await found.all_owned() < HAND_OVER_SECONDS_MAX
             await found.start("a")

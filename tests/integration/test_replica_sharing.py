@@ -5,6 +5,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from integration.processes import until
 from unit.replica.playing import World
 
 from relay.kafka.connection import Connection, quiet_library
@@ -15,7 +16,6 @@ PARTITIONS = 6
 ALL = set(range(PARTITIONS))
 SESSION_SECONDS = 6.0  # brokers allow no less
 LONG_SESSION_SECONDS = 40.0  # what happens much sooner has not waited for it
-SECONDS_MAX = 60.0
 FENCE_SECONDS = 0.7 * SESSION_SECONDS
 
 
@@ -73,12 +73,6 @@ async def watched(*worlds):
     watching.cancel()
 
 
-async def until(true):
-    async with asyncio.timeout(SECONDS_MAX):
-        while not true():  # noqa: ASYNC110 - the brokers tell nobody
-            await asyncio.sleep(0.005)
-
-
 @pytest.mark.parametrize("session_seconds", [LONG_SESSION_SECONDS])
 async def test_replicas_come_and_go_and_each_partition_is_worked_on_by_one(start):
     first, second, third = await start(), await start(), await start()
@@ -100,7 +94,7 @@ async def test_without_the_brokers_nothing_is_done_for_long_and_with_them_all_go
     one = await start()
     await until(lambda: one.acting == ALL)
     broker.freeze()
-    await until(lambda: not one.acting)
+    await until(lambda: not one.acting, every_seconds=0.005)
     assert time.monotonic() - one.membership.confirmed_at >= FENCE_SECONDS
     assert one.loaded == ALL
     broker.thaw()

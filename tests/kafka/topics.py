@@ -107,6 +107,12 @@ class Topics:
             names: Sequence[str] = await admin.list_topics()
         return names
 
+    async def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """The offset by topic and partition, as tools that measure a lag see it."""
+        async with self._admin() as admin:
+            offsets = await admin.list_consumer_group_offsets(group)
+        return {(place.topic, place.partition): found.offset for place, found in offsets.items()}
+
     async def produce(self, topic: str, *messages: Message | bytes, compression: str | None = None) -> None:
         """In this order, and each acknowledged."""
         async with self._producer(compression_type=compression) as producer:

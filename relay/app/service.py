@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 
 import aiohttp
 from aiohttp import web
@@ -62,13 +61,8 @@ class Service:
 
 
 @asynccontextmanager
-async def running(
-    config: Config,
-    *,
-    log: Log,
-    further: Sequence[Subscriber] = (),
-) -> AsyncIterator[Service]:
-    """A service that runs while the context lasts, and drains when it ends. `further`: sinks beside the configured.
+async def running(config: Config, *, log: Log) -> AsyncIterator[Service]:
+    """A service that runs while the context lasts, and drains when it ends.
 
     Raises ConfigError (LedgerUnusable is one): it cannot start like this.
     """
@@ -81,7 +75,7 @@ async def running(
         if publisher is not None:
             stack.push_async_callback(publisher.close)
         subscribers: list[Subscriber] = []
-        for subscriber in chain(_subscribers(config, log, clock, publisher), further):
+        for subscriber in _subscribers(config, log, clock, publisher):
             stack.push_async_callback(subscriber.sink.close)  # also where the next one cannot be made
             subscribers.append(subscriber)
         access = parts.access(config)

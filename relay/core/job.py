@@ -67,7 +67,8 @@ STATES: Mapping[str, State] = MappingProxyType(
     }
 )
 UNKNOWN_WORD = State(running=True)
-STATE_LABELS = (*STATES, "other")  # the closed set for metrics
+OTHER = "other"
+STATE_LABELS = (*STATES, OTHER)  # the closed set for metrics
 
 
 def state_of(word: str) -> State:

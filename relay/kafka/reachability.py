@@ -16,7 +16,7 @@ class Log(Protocol):
 
 
 class Reachability:
-    """`client`: who reaches for it, `producer` or `intake`. `failure`: why it cannot be reached now; None: it can."""
+    """`client`: who reaches for it, as the log names it. `failure`: why it cannot be reached now; None: it can."""
 
     def __init__(self, *, client: str, log: Log) -> None:
         self._client = client

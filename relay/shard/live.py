@@ -4,12 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from relay.core.delivery import Delivery
-from relay.core.job import STATES, Job, JobKey
+from relay.core.job import OTHER, STATE_LABELS, STATES, Job, JobKey
 from relay.core.watch import Watch
 
 ACCOUNTS_MAX = 20_000  # of which some have no jobs; those that have may be more
-OTHER = "other"
-LABELS = (*STATES, OTHER)
 
 
 class Live:
@@ -53,7 +51,7 @@ class Live:
 
     def _forget(self, account: str) -> None:
         """One without jobs. Whoever writes to a topic that jobs come from may name ever new ones."""
-        keys = [(account, state) for state in LABELS]
+        keys = [(account, state) for state in STATE_LABELS]
         if not any(self.counts[key] for key in keys):  # no former incarnation of a job is left, either
             del self._accounts[account]
             for key in keys:

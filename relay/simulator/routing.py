@@ -20,9 +20,6 @@ class Call(StrEnum):
     TOKEN = "token"  # noqa: S105 - a name, no secret
 
 
-READS = frozenset({Call.SHOW_MANY, Call.SHOW, Call.LIST})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
     """A request understood. `path` is below /api/v2, without `.json`; `ids` are the job ids it asks for."""

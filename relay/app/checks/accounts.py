@@ -34,7 +34,7 @@ NOT_ZENDESK = "check `base_url`: this does not answer as Zendesk does"
 NO_SIMULATOR = "start `relay simulate`, or set `base_url` to your account's"
 
 
-async def try_account(name: str, peer: Peer, transport: Transport, grant: Grant | None = None) -> Finding:
+async def try_account(name: str, peer: Peer, transport: Transport, grant: Grant | None) -> Finding:
     local = is_loopback(urlsplit(peer.base_url).hostname or "")
     began = time.monotonic()
     match grant:

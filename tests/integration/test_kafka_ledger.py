@@ -8,7 +8,7 @@ import orjson
 import pytest
 from kafka.partitions import Partitions
 from kafka.topics import Message
-from kafka.wire import END_TXN, wire_to
+from kafka.wire import END_TXN
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job
@@ -16,7 +16,6 @@ from relay.core.record import Batch, Retention
 from relay.errors import LedgerError, LedgerLost, LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.topics import describe_topic
-from relay.ledger.kafka import producer as producing
 from relay.ledger.kafka.producer import Expired, PartitionProducer
 from relay.ledger.kafka.records import Record
 from relay.ledger.kafka.topics import LedgerTopic
@@ -40,30 +39,9 @@ def number(partitions):
 
 
 @pytest.fixture
-async def opened(partitions, number, tmp_path):
-    """Opens ledgers on the test's partition, each with an image of the name given; all are closed with the test."""
-    made = []
-
-    async def open_one(image="image", **options):
-        made.append(partitions.ledger(folder(tmp_path, image), number, **options))
-        await made[-1].open()
-        return made[-1]
-
-    yield open_one
-    for ledger in made:
-        await ledger.close()
-
-
-@pytest.fixture
-async def wire(kafka):
-    async with wire_to(kafka) as made:
-        yield made
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
-        monkeypatch.setattr(producing, name, 1.5)
+def opened(open_ledger, partitions, number, tmp_path):
+    """Opens ledgers on the test's partition, each with an image of the name given."""
+    return lambda image="image", **options: open_ledger(partitions.ledger(folder(tmp_path, image), number, **options))
 
 
 def folder(parent, name):
@@ -149,7 +127,7 @@ class TestDoubt:
     """A commit whose outcome nobody was told."""
 
     async def test_if_it_was_written_its_owner_is_told_that_the_record_holds_more(self, opened, wire, impatient):
-        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        ledger = await opened("first", connection=wire.connection)
         await ledger.commit(jobs(A))
         wire.cut_after(END_TXN)
         with pytest.raises(LedgerError) as told:
@@ -169,7 +147,7 @@ class TestDoubt:
         self, opened, wire, impatient, monkeypatch
     ):
         """When what was written is in the image already, and the next try finds nothing new."""
-        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        ledger = await opened("first", connection=wire.connection)
         wire.cut_after(END_TXN)
         with pytest.raises(LedgerError):
             await ledger.commit(jobs(A))
@@ -187,7 +165,7 @@ class TestDoubt:
             await ledger.commit(jobs(B))
 
     async def test_if_it_was_not_written_its_owner_goes_on(self, opened, wire, impatient):
-        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        ledger = await opened("first", connection=wire.connection)
         await ledger.commit(jobs(A))
         wire.cut_before(END_TXN)
         with pytest.raises(LedgerError):
@@ -201,7 +179,7 @@ class TestDoubt:
     async def test_while_the_broker_is_away_commits_fail_in_bounded_time_and_reads_are_answered(
         self, opened, wire, impatient
     ):
-        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        ledger = await opened("first", connection=wire.connection)
         await ledger.commit(jobs(A))
         wire.cut()
         for _ in range(3):
@@ -216,7 +194,7 @@ class TestDoubt:
         assert await known(ledger) == {A.key, B.key}
 
     async def test_what_others_wrote_meanwhile_is_noticed(self, opened, wire, impatient):
-        ledger = await opened("first", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        ledger = await opened("first", connection=wire.connection)
         wire.cut()
         with pytest.raises(LedgerError):
             await ledger.commit(jobs(A))
@@ -365,13 +343,6 @@ class TestEnds:
             await ledger.open()
             assert await ledger.find([A.key, B.key, C.key]) == {A.key: replace(A, sequence=29), C.key: C}
             await ledger.close()
-
-    @pytest.fixture
-    async def perishable(self, topics, partitions):
-        """A topic whose records can be deleted, which the ledger's own cannot."""
-        name = await topics.create("ledger", configs={"cleanup.policy": "delete"})
-        topic = await describe_topic(partitions.connection, name, create=False)
-        return Partitions(partitions.connection, LedgerTopic(topic=topic, tombstones_kept_seconds=100.0))
 
     async def test_a_log_of_which_all_is_gone(self, perishable, topics, tmp_path):
         """What an image has kept of it counts no more."""

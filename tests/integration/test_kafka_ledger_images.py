@@ -9,21 +9,16 @@ import pytest
 from integration.processes import until
 from kafka.partitions import Partitions
 from kafka.topics import Message
-from kafka.wire import END_TXN, wire_to
+from kafka.wire import END_TXN
 
 from relay.core.delivery import Delivery
 from relay.core.job import Event, EventType, Job
 from relay.core.record import Batch, EventFilter, Retention
 from relay.errors import LedgerError, LedgerLost, LedgerUnusable
-from relay.kafka.connection import Connection
-from relay.kafka.topics import describe_topic
-from relay.ledger.kafka import producer as producing
-from relay.ledger.kafka import tail as tailing
 from relay.ledger.kafka.images import Images
 from relay.ledger.kafka.producer import PartitionProducer
 from relay.ledger.kafka.publishing import Publishing
 from relay.ledger.kafka.records import Record
-from relay.ledger.kafka.topics import LedgerTopic
 
 SECONDS_MAX = 30
 A, B, C = (Job(account="acme", id=name, tracked_at=100.0) for name in "abc")
@@ -112,34 +107,13 @@ async def replica(partitions, number, tmp_path):
 
 
 @pytest.fixture
-async def owned(number):
-    """Opens the ledger of a replica's partition; all are closed with the test, before the replicas are."""
-    made = []
+def owned(open_ledger, number):
+    """Opens the ledger of a replica's partition."""
 
-    async def own(replica, still_ours=None):
-        async def always():
-            """It is ours."""
+    async def always():
+        """It is ours."""
 
-        made.append(replica.images.ledger(number, still_ours or always))
-        await made[-1].open()
-        return made[-1]
-
-    yield own
-    for ledger in made:
-        await ledger.close()
-
-
-@pytest.fixture
-async def wire(kafka):
-    async with wire_to(kafka) as made:
-        yield made
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(tailing, "IDLE_SECONDS", 0.5)
-    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
-        monkeypatch.setattr(producing, name, 1.5)
+    return lambda replica, still_ours=always: open_ledger(replica.images.ledger(number, still_ours))
 
 
 async def everything(ledger):
@@ -203,7 +177,7 @@ class TestFollowing:
     async def test_it_goes_on_after_an_outage_and_says_so_once(self, replica, owned, wire, impatient):
         ledger = await owned(await replica("owner"))
         await ledger.commit(jobs(A))
-        follower = await replica("follower", connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+        follower = await replica("follower", connection=wire.connection)
         await follower.current()
         wire.cut()
         await ledger.commit(jobs(B))
@@ -237,13 +211,6 @@ class TestFollowing:
 
 
 class TestLostLogs:
-    @pytest.fixture
-    async def perishable(self, topics, partitions):
-        """A topic whose records can be deleted, which the ledger's own cannot."""
-        name = await topics.create("ledger", configs={"cleanup.policy": "delete"})
-        topic = await describe_topic(partitions.connection, name, create=False)
-        return Partitions(partitions.connection, LedgerTopic(topic=topic, tombstones_kept_seconds=100.0))
-
     async def test_where_what_comes_next_is_gone_an_image_begins_anew(self, perishable, topics, tmp_path, impatient):
         """It is not current meanwhile, and says when it is again."""
         writer = await PartitionProducer.start(perishable.at(0))
@@ -308,8 +275,7 @@ class TestOwners:
             if answers:
                 await answers[0]()
 
-        connection = Connection(bootstrap_servers=(wire.bootstrap,))
-        zombie = await owned(await replica("zombie", connection=connection), ask)
+        zombie = await owned(await replica("zombie", connection=wire.connection), ask)
         await zombie.commit(jobs(A))
         wire.cut_before(END_TXN)
         with pytest.raises(LedgerError):

@@ -71,19 +71,14 @@ async def start(partitions, kafka, tmp_path):
 
 
 @pytest.fixture
-async def rebuilt(partitions, start, tmp_path):
+def rebuilt(open_ledger, partitions, start, tmp_path):
     """Opens the partition with an image that knows nothing."""
-    made = []
 
     async def build(image="rebuilt"):
         (tmp_path / image).mkdir()
-        made.append(partitions.ledger(tmp_path / image, start.number))
-        await made[-1].open()
-        return made[-1]
+        return await open_ledger(partitions.ledger(tmp_path / image, start.number))
 
-    yield build
-    for ledger in made:
-        await ledger.close()
+    return build
 
 
 async def test_kill_9_loses_nothing_that_was_acknowledged_and_leaves_no_batch_in_part(start, rebuilt):

@@ -1,6 +1,7 @@
 """Events that the ledger publishes itself, in the transaction that records them, on a real broker."""
 
 import asyncio
+import itertools
 import uuid
 
 import pytest
@@ -8,7 +9,7 @@ from kafka.partitions import Partitions
 from kafka.settings import GUEST, PASSWORDS, SASL
 from kafka.topics import Message as Plain
 from kafka.topics import Operation, Resource
-from kafka.wire import END_TXN, wire_to
+from kafka.wire import END_TXN
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.events import CloudEvent, binary
@@ -78,38 +79,21 @@ def partitions(kafka):
 
 
 @pytest.fixture
-async def opened(partitions, tmp_path):
-    """Opens ledgers on partitions of their own, or this one; all are closed with the test."""
-    made = []
+def opened(open_ledger, partitions, tmp_path):
+    """Opens ledgers on partitions of their own, or this one."""
+    folders = map(str, itertools.count())
 
     async def open_one(topic, number=None, **options):
-        folder = tmp_path / str(len(made))
+        folder = tmp_path / next(folders)
         folder.mkdir()
-        made.append(partitions.ledger(folder, number, sinks=to(topic), **options))
-        await made[-1].open()
-        return made[-1]
+        return await open_ledger(partitions.ledger(folder, number, sinks=to(topic), **options))
 
-    yield open_one
-    for ledger in made:
-        await ledger.close()
+    return open_one
 
 
 @pytest.fixture
 async def events(topics):
     return await topics.create("events", partitions=3)
-
-
-@pytest.fixture
-async def wire(kafka):
-    async with wire_to(kafka) as made:
-        yield made
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
-        monkeypatch.setattr(producing, name, 1.5)
-    monkeypatch.setattr(producing, "KNOW_SECONDS_MAX", 0.5)
 
 
 async def ids(topics, topic, count):
@@ -149,7 +133,7 @@ async def test_many_messages_of_one_job_keep_their_order(opened, events, topics)
 async def test_an_event_is_to_be_read_if_and_only_if_it_is_recorded(opened, events, topics, partitions, wire, written):
     """Whatever becomes of a commit of which nobody was told how it ended."""
     number = partitions.take()
-    ledger = await opened(events, number, connection=Connection(bootstrap_servers=(wire.bootstrap,)))
+    ledger = await opened(events, number, connection=wire.connection)
     await ledger.commit(batch(1))
     (wire.cut_after if written else wire.cut_before)(END_TXN)
     with pytest.raises(LedgerError):

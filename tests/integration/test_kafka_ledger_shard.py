@@ -6,14 +6,12 @@ from contextlib import suppress
 import pytest
 from integration.processes import until
 from kafka.partitions import Partitions
-from kafka.wire import END_TXN, wire_to
+from kafka.wire import END_TXN
 from sim.world import World
 
 from relay.core.pacing import Rate
 from relay.core.record import EventFilter
 from relay.errors import Unavailable
-from relay.kafka.connection import Connection
-from relay.ledger.kafka import producer as producing
 from relay.simulator import SCENARIOS
 
 TERMINAL = ("zendesk.job.completed", "zendesk.job.failed", "zendesk.job.killed")
@@ -33,19 +31,14 @@ def partitions(kafka):
 
 
 @pytest.fixture
-async def opened(partitions, tmp_path):
-    """Opens a ledger with an image of the name given; all are closed with the test."""
-    made = []
+def opened(open_ledger, partitions, tmp_path):
+    """Opens a ledger with an image of the name given."""
 
-    async def open_one(image, connection=None):
-        (tmp_path / image).mkdir(exist_ok=True)
-        made.append(partitions.ledger(tmp_path / image, 0, connection=connection))
-        await made[-1].open()
-        return made[-1]
+    async def open_one(image, **options):
+        (tmp_path / image).mkdir()
+        return await open_ledger(partitions.ledger(tmp_path / image, 0, **options))
 
-    yield open_one
-    for ledger in made:
-        await ledger.close()
+    return open_one
 
 
 def ended(world):
@@ -82,28 +75,25 @@ async def test_another_owner_goes_on_where_one_has_crashed(world, opened):
     await assert_told_right(world, world.ledger, ids)
 
 
-async def test_a_broker_that_is_away_for_a_while_costs_nothing(world, opened, kafka, monkeypatch):
+async def test_a_broker_that_is_away_for_a_while_costs_nothing(world, opened, wire, impatient):
     """Whoever tracks is refused meanwhile; then all goes on by itself."""
-    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
-        monkeypatch.setattr(producing, name, 1.0)
     ids = world.start_jobs(JOBS, queue_seconds=0.0, work_seconds=2.0)
-    async with wire_to(kafka) as wire:
-        world.ledger = await opened("first", Connection(bootstrap_servers=(wire.bootstrap,)))
-        async with world.relay() as shard:
-            await shard.track(world.requests(ids[: JOBS // 2]))
-            wire.cut_before(END_TXN)
-            with pytest.raises(Unavailable):
-                await shard.track(world.requests(ids[JOBS // 2 :]))
-            assert wire.is_cut
-            with pytest.raises(Unavailable):
-                await shard.track(world.requests(ids[JOBS // 2 :]))
-            wire.mend()
-            async with asyncio.timeout(30):
-                while True:
-                    with suppress(Unavailable):
-                        await shard.track(world.requests(ids))
-                        break
-                    await asyncio.sleep(0.1)
-            await until(lambda: len(ended(world)) == JOBS, 30, "not all ends were told")
-        await assert_told_right(world, world.ledger, ids)
-        assert world.log.logged.count("ledger.unavailable") == world.log.logged.count("ledger.recovered") == 1
+    world.ledger = await opened("first", connection=wire.connection)
+    async with world.relay() as shard:
+        await shard.track(world.requests(ids[: JOBS // 2]))
+        wire.cut_before(END_TXN)
+        with pytest.raises(Unavailable):
+            await shard.track(world.requests(ids[JOBS // 2 :]))
+        assert wire.is_cut
+        with pytest.raises(Unavailable):
+            await shard.track(world.requests(ids[JOBS // 2 :]))
+        wire.mend()
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(Unavailable):
+                    await shard.track(world.requests(ids))
+                    break
+                await asyncio.sleep(0.1)
+        await until(lambda: len(ended(world)) == JOBS, 30, "not all ends were told")
+    await assert_told_right(world, world.ledger, ids)
+    assert world.log.logged.count("ledger.unavailable") == world.log.logged.count("ledger.recovered") == 1

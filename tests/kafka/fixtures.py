@@ -1,15 +1,24 @@
-"""The brokers that tests share. The first test that asks starts them; they end with the tests."""
+"""The brokers that tests share, and what is there. The first test that asks starts them; they end with the tests."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import jars
 from kafka.broker import Broker, Cluster, running
+from kafka.partitions import Partitions
 from kafka.topics import Topics
+from kafka.wire import Wire, wire_to
 from kept import NotFetchedError
+
+from relay.kafka.connection import Connection
+from relay.kafka.topics import describe_topic
+from relay.ledger.kafka import producer, tail
+from relay.ledger.kafka.ledger import KafkaLedger
+from relay.ledger.kafka.topics import LedgerTopic
 
 EXTERNAL = "RELAY_TEST_KAFKA"
 
@@ -71,3 +80,41 @@ def three_brokers(kafka_jars: Path) -> Iterator[Cluster]:
 def topics(kafka: str) -> Topics:
     """Topics with names of the test's own."""
     return Topics(kafka)
+
+
+@pytest.fixture
+async def wire(kafka: str) -> AsyncIterator[Wire]:
+    """A way to the broker that can be cut."""
+    async with wire_to(kafka) as made:
+        yield made
+
+
+@pytest.fixture
+async def open_ledger() -> AsyncIterator[Callable[[KafkaLedger], Awaitable[KafkaLedger]]]:
+    """Opens ledgers; all are closed with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(ledger: KafkaLedger) -> KafkaLedger:
+            stack.push_async_callback(ledger.close)
+            await ledger.open()
+            return ledger
+
+        yield opened
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers that give up soon."""
+    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
+        monkeypatch.setattr(producer, name, 1.5)
+    monkeypatch.setattr(producer, "KNOW_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(tail, "IDLE_SECONDS", 0.5)
+
+
+@pytest.fixture
+async def perishable(kafka: str, topics: Topics) -> Partitions:
+    """A ledger's topic whose records can be deleted, which its own cannot."""
+    connection = Connection(bootstrap_servers=tuple(kafka.split(",")))
+    name = await topics.create("ledger", configs={"cleanup.policy": "delete"})
+    topic = await describe_topic(connection, name, create=False)
+    return Partitions(connection, LedgerTopic(topic=topic, tombstones_kept_seconds=100.0))

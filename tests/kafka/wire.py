@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from relay.kafka.connection import Connection
+
 END_TXN = 26  # https://kafka.apache.org/protocol#protocol_api_keys
 LENGTH_BYTES = 4
 
@@ -24,8 +26,9 @@ class Wire:
         self.port = 0
 
     @property
-    def bootstrap(self) -> str:
-        return f"{self._host}:{self.port}"
+    def connection(self) -> Connection:
+        """To the broker, this way."""
+        return Connection(bootstrap_servers=(f"{self._host}:{self.port}",))
 
     def cut(self) -> None:
         """All connections end, and new ones end at once."""

@@ -37,7 +37,7 @@ class Changes:
 def changes(running: Config, wanted: Config) -> Changes:
     before = {account.name: account for account in running.accounts}
     wanted_names = {account.name for account in wanted.accounts}
-    renewed = renewed_sinks(running, wanted)
+    renewed = _renewed_sinks(running, wanted)
     return Changes(
         added=tuple(one for one in wanted.accounts if one.name not in before),
         changed=tuple(one for one in wanted.accounts if one.name in before and one != before[one.name]),
@@ -58,10 +58,10 @@ def applied(running: Config, wanted: Config) -> Config:
     """What runs when all that can be had now has been done."""
     server = running.server.model_copy(update={"api_keys": wanted.server.api_keys})
     at_once = {key: getattr(wanted, key) for key in AT_ONCE}
-    return running.model_copy(update={**at_once, "server": server, "sinks": renewed_sinks(running, wanted)})
+    return running.model_copy(update={**at_once, "server": server, "sinks": _renewed_sinks(running, wanted)})
 
 
-def renewed_sinks(running: Config, wanted: Config) -> tuple[Sink, ...]:
+def _renewed_sinks(running: Config, wanted: Config) -> tuple[Sink, ...]:
     """The sinks that run, with the secrets and headers that are wanted."""
     after = {sink.name: sink for sink in wanted.sinks}
     return tuple(_renewed(sink, after.get(sink.name)) for sink in running.sinks)
@@ -80,7 +80,7 @@ def _restart(running: Config, wanted: Config) -> Iterator[str]:
     for key in Config.model_fields:
         if key not in AT_ONCE | PARTLY and getattr(running, key) != getattr(wanted, key):
             yield key
-    before = {sink.name: sink for sink in renewed_sinks(running, wanted)}
+    before = {sink.name: sink for sink in _renewed_sinks(running, wanted)}
     after = {sink.name: sink for sink in wanted.sinks}
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):

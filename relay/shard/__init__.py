@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 
 from relay.core.callbacks import CallbacksFull
 from relay.core.commands import Command
@@ -15,7 +14,7 @@ from relay.core.record import JobView
 from relay.core.standing import AccountStanding
 from relay.errors import LedgerLost
 from relay.shard.couriers import Couriers
-from relay.shard.executing import Executing
+from relay.shard.executing import NO_MARKS, Executing, Marks
 from relay.shard.feed import Feed
 from relay.shard.housekeeping import Housekeeping
 from relay.shard.intents import Track, Untrack
@@ -30,7 +29,6 @@ from relay.shard.writer import Writer
 
 LOAD_PAGE = 5_000
 DRAIN_SECONDS = 7.0  # for attempts underway; `docker stop` puts up with 10 s in all
-NO_MARKS: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Shard:
@@ -194,9 +192,7 @@ class Shard:
             await asyncio.wait([self._delivering], timeout=patience)
             self._delivering.cancel()
 
-    async def track(
-        self, requests: Sequence[TrackRequest], marks: Mapping[str, bytes | None] = NO_MARKS
-    ) -> Sequence[bool]:
+    async def track(self, requests: Sequence[TrackRequest], marks: Marks = NO_MARKS) -> Sequence[bool]:
         """Watch these jobs; for each, whether it is new. Durable on return, and so are the `marks` (None removes one).
 
         Raises CallbacksFull or Unavailable.
@@ -206,7 +202,7 @@ class Shard:
             raise created
         return created
 
-    async def execute(self, commands: Sequence[Command], marks: Mapping[str, bytes | None]) -> None:
+    async def execute(self, commands: Sequence[Command], marks: Marks) -> None:
         """See Executing."""
         await self._executing.execute(commands, marks)
 

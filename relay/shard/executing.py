@@ -17,7 +17,7 @@ from relay.shard.recovering import recover
 from relay.shard.writer import Writer
 
 Marks = Mapping[str, bytes | None]
-NONE: Marks = MappingProxyType({})
+NO_MARKS: Marks = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Executing:
                 keys = [one.key for one in commands if isinstance(one, Untrack)]
                 await self._writer.submit(Untracking(keys=keys, marks=marks))
 
-    async def pause(self, sink: str, since: float, marks: Marks = NONE) -> None:
+    async def pause(self, sink: str, since: float, marks: Marks = NO_MARKS) -> None:
         """Begin no further attempt until it is resumed, also after a restart. Raises Unavailable."""
         if any(courier.endpoint.stopped is SinkState.DISABLED for courier in self._couriers.labelled(sink)):
             await self._note(marks)  # it stands still already, and why is worth more
@@ -72,7 +72,7 @@ class Executing:
         await self._note({mark_of(sink): encode(standstill), **marks})
         self._couriers.stand_still(sink, standstill)
 
-    async def resume(self, sink: str, marks: Marks = NONE) -> None:
+    async def resume(self, sink: str, marks: Marks = NO_MARKS) -> None:
         """Go on, also after a 410, and at once. Raises Unavailable."""
         await self._note({mark_of(sink): None, **marks})
         self._couriers.resume(sink)
@@ -84,7 +84,7 @@ class Executing:
         wanted = DeliveryFilter(state=DeliveryState.DEAD, sink=sink, since=since, until=until)
         return await recover(wanted, self._writer)
 
-    async def retry(self, key: DeliveryKey, marks: Marks = NONE) -> bool:
+    async def retry(self, key: DeliveryKey, marks: Marks = NO_MARKS) -> bool:
         """Attempt it now, whatever its state. False: there is no such delivery. Raises Unavailable."""
         found: bool = await self._writer.submit(settling.Retry(key=key, marks=marks))
         return found

@@ -30,7 +30,7 @@ def run(*, config: Path, environ: Mapping[str, str]) -> int:
 
 async def serve(sources: Sources, log: Log) -> None:
     """Run until SIGTERM or SIGINT, then drain. SIGHUP reads the configuration again. Raises ConfigError."""
-    raise_file_limit()
+    _raise_file_limit()
     memory.begin_start()
     stop, hang_up = process.stop_signal(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
@@ -53,7 +53,7 @@ async def _serve(service: Service, reloading: Coroutine[object, object, None]) -
         tasks[0].cancel()
 
 
-def raise_file_limit() -> None:
+def _raise_file_limit() -> None:
     """As many connections as the system lets us have: there is one per account and sink at the least."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

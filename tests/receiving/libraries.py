@@ -12,7 +12,7 @@ from pathlib import Path
 from kept import NotFetchedError, cache, kept
 
 HERE = Path(__file__).parent
-NODE = (".npmrc", "package.json", "package-lock.json")
+NODE = ("package.json", "package-lock.json")
 GO = ("go.mod", "go.sum")
 FETCH_SECONDS_MAX = 300
 

@@ -273,6 +273,7 @@ class TestGo:
             (tmp_path / name).write_text(text)
         return lambda *arguments: ended([program, *arguments], tmp_path, **environ)
 
+    @pytest.mark.timeout(300)  # the first time, Go compiles its own library
     async def test_the_receiver_and_its_public_key(self, tmp_path, go):
         await captured(tmp_path)
         imports = "".join(f"import {json.dumps(name)}\n" for name in self.IMPORTS)
@@ -289,7 +290,7 @@ class TestGo:
 def ended(command, folder, **environ):
     """The process when it has ended, well or badly."""
     env = {**os.environ, **environ}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
 def at_free_port(path):

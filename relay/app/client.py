@@ -1,7 +1,8 @@
 """A running relay as commands call it: every answer that is not the one hoped for, and none, as an error."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
@@ -27,6 +28,15 @@ Result = TypeVar("Result")
 
 class NotReachedError(RelayError):
     """Nobody answers there."""
+
+
+@contextmanager
+def advising() -> Iterator[None]:
+    """Who is not reached in here: what to do about it is told, too."""
+    try:
+        yield
+    except NotReachedError as error:
+        raise NotReachedError(f"{error}; {START_ONE}") from error
 
 
 class BusyError(RelayError):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from relay.app import process
-from relay.app.client import START_ONE, Caller, NotReachedError, open_session, patiently
+from relay.app.client import Caller, advising, open_session, patiently
 from relay.app.ids import read
 from relay.app.terminal import COLOURS, console, say
 from relay.app.tracking.client import Client, Tracked
@@ -38,9 +38,8 @@ async def _hand_in(client: Client, ids: Sequence[str], account: str | None) -> l
     tracked: list[Tracked] = []
     for start in range(0, len(ids), JOBS_MAX):
         try:
-            tracked += await patiently(partial(client.track, ids[start : start + JOBS_MAX], account))
-        except NotReachedError as error:
-            raise NotReachedError(f"{error}; {START_ONE}") from error
+            with advising():
+                tracked += await patiently(partial(client.track, ids[start : start + JOBS_MAX], account))
         except ConfigError as error:
             before = f"\nthe {len(tracked)} jobs before these are tracked" if tracked else ""
             raise ConfigError(f"{error}{before}") from error

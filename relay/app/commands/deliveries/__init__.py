@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from relay.app import process
-from relay.app.client import START_ONE, Caller, NotReachedError, open_session
+from relay.app.client import Caller, advising, open_session
 
 
 def run_at(url: str, api_key: str | None, act: Callable[[Caller], Awaitable[int]]) -> int:
@@ -13,7 +13,5 @@ def run_at(url: str, api_key: str | None, act: Callable[[Caller], Awaitable[int]
         async with open_session(api_key) as session:
             return await act(Caller(session, url))
 
-    try:
+    with advising():
         return process.run(command())
-    except NotReachedError as error:
-        raise NotReachedError(f"{error}; {START_ONE}") from error

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relay.app import process
-from relay.app.client import START_ONE, Caller, NotReachedError, open_session
+from relay.app.client import Caller, advising, open_session
 from relay.app.terminal import console, say
 from relay.app.whole_file import written_whole
 from relay.config import Config, load
@@ -89,8 +89,7 @@ def _fetch(url: str, api_key: str | None, part: Path) -> None:
                 await Caller(session, url).download(PATH, file)
 
     try:
-        process.run(fetch())
-    except NotReachedError as error:
-        raise NotReachedError(f"{error}; {START_ONE}") from error
+        with advising():
+            process.run(fetch())
     except OSError as error:
         raise RelayError(f"{part}: cannot be written: {error.strerror or error}") from error

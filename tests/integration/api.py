@@ -344,11 +344,5 @@ async def raw(port, *parts, pause=0.0):
         await writer.wait_closed()
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the other end of a socket sets no event
-            await asyncio.sleep(0.001)
-
-
 def head_of(*lines, method="POST", path="/v1/jobs"):
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: relay", "Content-Type: application/json", *lines, "", ""])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from inspect import isawaitable
 from math import nan
 from pathlib import Path
 from typing import Any, Self
@@ -115,10 +116,14 @@ def write_config(folder: Path, **sections: Any) -> Path:
 async def until(
     true: Callable[[], object], seconds: float = 60.0, what: str = "it is not so", *, every_seconds: float = 0.02
 ) -> None:
-    """Wait for something that nobody tells about."""
+    """Wait for something that nobody tells about. `true`: says whether it is so, at once or as a coroutine."""
     try:
         async with asyncio.timeout(seconds):
-            while not true():  # noqa: ASYNC110 - no event is set by whoever makes it true
+            while not await _answer(true()):  # noqa: ASYNC110 - no event is set by whoever makes it true
                 await asyncio.sleep(every_seconds)
     except TimeoutError:
         raise AssertionError(f"after {seconds:g} s: {what}") from None
+
+
+async def _answer(said: object) -> object:
+    return await said if isawaitable(said) else said

@@ -159,12 +159,11 @@ async def play(house: House) -> tuple[list[str], Sequence[dict[str, Any]], Seque
 
 
 async def settled(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            async with session.get(f"{url}/v1/sinks") as answer:
-                if not any(one["pending"] for one in (await answer.json())["sinks"]):
-                    return
-            await asyncio.sleep(0.05)
+    async def nothing_pending() -> bool:
+        async with session.get(f"{url}/v1/sinks") as answer:
+            return not any(one["pending"] for one in (await answer.json())["sinks"])
+
+    await until(nothing_pending, 20, "deliveries are still pending", every_seconds=0.05)
 
 
 async def kept_events(session: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:

@@ -132,10 +132,11 @@ def as_zendesk_replied(account, statuses, metadata):
 
 async def until_settled(session: aiohttp.ClientSession, relay: Relay) -> None:
     """The last answers of receivers are recorded."""
-    for _ in range(200):
-        if not any(value for _, value in (await peers.metrics(session, relay.url))["relay_deliveries_pending"]):
-            return
-        await asyncio.sleep(0.05)
+
+    async def settled() -> bool:
+        return not any(value for _, value in (await peers.metrics(session, relay.url))["relay_deliveries_pending"])
+
+    await until(settled, 10, "deliveries are still pending", every_seconds=0.05)
 
 
 async def details(session: aiohttp.ClientSession, relay: Relay, account: str, job_id: str) -> dict[str, Any]:

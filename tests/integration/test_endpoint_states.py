@@ -114,9 +114,10 @@ class Scene:
             return standing
 
     async def becomes(self, state, seconds=10.0):
-        async with asyncio.timeout(seconds):
-            while (await self.standing())["state"] != state:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.05)
+        async def is_so():
+            return (await self.standing())["state"] == state
+
+        await until(is_so, seconds, f"it is not {state}", every_seconds=0.05)
 
     async def resume(self):
         async with self._session.post(f"{self.relay.url}/v1/sinks/orders/resume") as answer:

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from integration.api import bearer, key, running, until
+from integration.api import bearer, key, running
+from integration.processes import until
 
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.intake import ledger_calls
@@ -53,7 +54,7 @@ async def test_the_whole_copy_is_sent_and_goes_again(intake, backups):
     response, content = await intake.call("GET", PATH, **bearer("admin"))
     assert (response.status, response.content_type, content) == (200, "application/vnd.sqlite3", CONTENT)
     assert response.headers["Cache-Control"] == "no-store"
-    await until(lambda: not backups.path.exists())
+    await until(lambda: not backups.path.exists(), 5)
     assert intake.station.said == [("ledger.backed_up", {"caller": "admin", "bytes": len(CONTENT)})]
 
 
@@ -89,7 +90,7 @@ async def test_a_ledger_that_is_no_file_has_none():
 async def test_who_shuts_down_does_not_wait_for_a_copy(intake, backups):
     backups.go_on.clear()
     asking = asyncio.create_task(intake.refusal("GET", PATH, **bearer("admin")))
-    await until(lambda: backups.asked)
+    await until(lambda: backups.asked, 5)
     intake.gate.drain()
     response, problem = await asking
     assert (response.status, problem["code"], backups.asked) == (503, "draining", 0)
@@ -99,7 +100,7 @@ async def test_a_reader_who_went_away_leaves_nothing(intake, backups):
     backups.content = CONTENT * 20
     async with intake.session.get(PATH, **bearer("admin")) as response:
         await response.content.read(1)
-    await until(lambda: not backups.asked)
+    await until(lambda: not backups.asked, 5)
     assert not backups.path.exists()
 
 
@@ -107,6 +108,6 @@ async def test_a_reader_who_reads_nothing_is_cut_off_and_sees_that_it_is_not_all
     monkeypatch.setattr(ledger_calls, "STALLED_SECONDS_MAX", 0.1)
     backups.content = CONTENT * 20
     async with intake.session.get(PATH, **bearer("admin")) as response:
-        await until(lambda: not backups.asked)
+        await until(lambda: not backups.asked, 5)
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 
 import orjson
 import pytest
-from integration.api import ACCOUNTS, assert_described, bearer, head_of, key, running, until
+from integration.api import ACCOUNTS, assert_described, bearer, head_of, key, running
 from integration.listening import STREAM, listening
+from integration.processes import until
 
 from relay.core.events import render, source_of, structured
 from relay.core.record import Retention
@@ -268,7 +269,7 @@ async def test_a_client_of_http_1_0_is_served_until_it_goes(intake):
     assert (await reader.readuntil(b"\n\n")).startswith(b"id: ")
     writer.close()
     await writer.wait_closed()
-    await until(lambda: not intake.gate._streams)
+    await until(lambda: not intake.gate._streams, 5)
 
 
 async def test_two_hundred_readers_hear_everything():
@@ -279,7 +280,7 @@ async def test_two_hundred_readers_hear_everything():
         for told in await asyncio.gather(*(listener.take(20) for listener in listeners)):
             assert [one.job_id for one in told] == [f"V3-{number}" for number in range(20)]
         await stack.aclose()
-        await until(lambda: not intake.gate._streams)
+        await until(lambda: not intake.gate._streams, 5)
 
 
 async def test_streams_beyond_the_bound_are_asked_to_come_back():
@@ -289,7 +290,7 @@ async def test_streams_beyond_the_bound_are_asked_to_come_back():
             assert (response.status, problem["code"]) == (429, "overloaded")
             assert int(response.headers["Retry-After"]) >= 1
             assert (await page(intake))["events"] == []
-        await until(lambda: not intake.gate._streams)
+        await until(lambda: not intake.gate._streams, 5)
         async with listen(intake):
             pass
 
@@ -299,11 +300,11 @@ async def test_who_does_not_read_is_let_go_and_holds_nobody_up():
     async with running(bounds=bounds) as intake, listen(intake) as healthy:
         slow = socket.create_connection(("127.0.0.1", intake.port))
         slow.sendall(head_of("Accept: text/event-stream", method="GET", path="/v1/events").encode())
-        await until(lambda: intake.gate._streams == 2)
+        await until(lambda: intake.gate._streams == 2, 5)
         for number in range(200):
             await intake.story.see(f"V3-{number}", message="x" * 60_000)
             await healthy.take(1, seconds=0.25)
-        await until(lambda: intake.gate._streams == 1)
+        await until(lambda: intake.gate._streams == 1, 5)
         heard = await asyncio.to_thread(_all_of, slow)
         assert b": too slow; " in heard[-200:]
         assert heard.count(b"\nevent: ") < 200
@@ -321,10 +322,10 @@ async def test_who_neither_reads_nor_goes_is_cut_off(monkeypatch):
         slow = socket.create_connection(("127.0.0.1", intake.port))
         with slow:
             slow.sendall(head_of("Accept: text/event-stream", method="GET", path="/v1/events").encode())
-            await until(lambda: intake.gate._streams)
+            await until(lambda: intake.gate._streams, 5)
             for number in range(200):
                 await intake.story.see(f"V3-{number}", message="x" * 60_000)
-            await until(lambda: not intake.served.server.connections)
+            await until(lambda: not intake.served.server.connections, 5)
 
 
 async def test_draining_ends_streams_and_who_comes_back_hears_why(intake):
@@ -388,4 +389,4 @@ async def test_a_key_that_is_revoked_hears_nothing_more():
             assert [told.job_id for told in await other.take(1)] == ["a"]
             assert await revoked.ended() == []
             assert revoked.comments == ["this API key is not known here"]
-        await until(lambda: not intake.gate._streams)
+        await until(lambda: not intake.gate._streams, 5)

@@ -17,9 +17,9 @@ from integration.api import (
     problem_in,
     raw,
     running,
-    until,
     validator,
 )
+from integration.processes import until
 
 from relay.core.job import DELETED, Outcome
 from relay.core.standing import AccountStanding
@@ -194,7 +194,7 @@ async def test_a_body_that_is_not_http_is_not_waited_for_and_makes_no_noise(capl
     async with running(bounds=Bounds(body_seconds=0.05, drain_seconds=1)) as intake:
         reader, writer = await asyncio.open_connection("127.0.0.1", intake.port)
         writer.write(head_of("Transfer-Encoding: chunked").encode())
-        await until(lambda: intake.gate._submissions)
+        await until(lambda: intake.gate._submissions, 5)
         writer.write(b"no length\r\n")
         assert b" 408 " in await reader.readline()
         writer.close()
@@ -228,12 +228,12 @@ async def test_submissions_beyond_the_bound_are_asked_to_come_back():
     async with running(bounds=Bounds(submissions=1, drain_seconds=1)) as intake:
         _, writer = await asyncio.open_connection("127.0.0.1", intake.port)
         writer.write(head_of("Content-Length: 10").encode())
-        await until(lambda: intake.gate._submissions)
+        await until(lambda: intake.gate._submissions, 5)
         response, problem = await intake.refusal("POST", "/v1/jobs", {"id": "a"})
         assert (response.status, problem["code"], response.headers["Retry-After"]) == (429, "overloaded", "1")
         writer.close()
         await writer.wait_closed()
-        await until(lambda: not intake.gate._submissions)
+        await until(lambda: not intake.gate._submissions, 5)
         assert await intake.submit("a")
 
 
@@ -296,7 +296,7 @@ async def test_a_job_is_shown_with_every_field(intake):
 async def test_a_wait_is_answered_when_the_job_ends(intake):
     await intake.submit("a")
     waiting = asyncio.create_task(intake.answer("GET", "/v1/jobs/acme/a?wait=60"))
-    await until(lambda: intake.jobs.waiting)
+    await until(lambda: intake.jobs.waiting, 5)
     intake.jobs.change("acme", "a", state="completed", outcome=Outcome.SUCCEEDED)
     status, job = await waiting
     assert (status, job["terminal"], job["outcome"]) == (200, True, "succeeded")
@@ -318,17 +318,17 @@ async def test_a_client_who_goes_away_waits_no_more(intake):
     await intake.submit("a")
     _, writer = await asyncio.open_connection("127.0.0.1", intake.port)
     writer.write(head_of(method="GET", path="/v1/jobs/acme/a?wait=60").encode())
-    await until(lambda: intake.jobs.waiting)
+    await until(lambda: intake.jobs.waiting, 5)
     writer.close()
     await writer.wait_closed()
-    await until(lambda: not intake.jobs.waiting)
+    await until(lambda: not intake.jobs.waiting, 5)
 
 
 async def test_waiters_beyond_the_bound_are_answered_at_once():
     async with running(bounds=Bounds(waiters=1, drain_seconds=1)) as intake:
         await intake.submit("a")
         waiting = asyncio.create_task(intake.answer("GET", "/v1/jobs/acme/a?wait=60"))
-        await until(lambda: intake.jobs.waiting)
+        await until(lambda: intake.jobs.waiting, 5)
         assert (await asyncio.wait_for(intake.answer("GET", "/v1/jobs/acme/a?wait=60"), 5))[0] == 200
         intake.gate.drain()
         await waiting
@@ -576,7 +576,7 @@ async def test_metrics_may_be_served_elsewhere_and_health_on_both():
 async def test_while_draining_nothing_is_taken_who_waits_is_answered_and_jobs_can_be_read(intake):
     await intake.submit("a")
     waiting = asyncio.create_task(intake.answer("GET", "/v1/jobs/acme/a?wait=60"))
-    await until(lambda: intake.jobs.waiting)
+    await until(lambda: intake.jobs.waiting, 5)
     intake.gate.drain()
     assert (await waiting)[0] == 200
     for method, path, body in (("POST", "/v1/jobs", {"id": "b"}), ("DELETE", "/v1/jobs/acme/a", None)):

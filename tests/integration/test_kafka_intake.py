@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from functools import partial
 from random import Random
 
 from integration.kafka_house import ACCOUNT, house, item, output, reads, relay_on
-from integration.processes import Relay, serving
+from integration.processes import Relay, serving, until
 from kafka.topics import Message
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -18,10 +19,16 @@ async def intake_topics(topics, *, partitions=2):
 
 async def known(found, relay, count, *, seconds=20):
     """The jobs, once relay knows so many."""
-    async with asyncio.timeout(seconds):
-        while await found.live(relay) < count:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.1)
+
+    async def enough():
+        return await found.live(relay) >= count
+
+    await until(enough, seconds, f"not {count} jobs are known", every_seconds=0.1)
     return {(job["account"], job["id"]): job for job in await found.jobs(relay)}
+
+
+async def some_created(found, relay):
+    return (await found.counted(relay, "relay_intake_jobs_total")).get("created")
 
 
 async def test_a_record_holds_one_item_as_the_api_takes_it(tmp_path, kafka, topics):
@@ -107,9 +114,11 @@ async def test_lag_tools_see_how_far_it_is_and_nobody_joins_a_group(tmp_path, ka
     await topics.produce(topic, *(Message(item(id=f"job-{n}"), partition=n % 2) for n in range(7)))
     async with relay_on(tmp_path, kafka, intake=reads(topic, dead, group=group)) as (found, relay):
         await known(found, relay, 7)
-        async with asyncio.timeout(20):
-            while await topics.committed(group) != {(topic, 0): 4, (topic, 1): 3}:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.2)
+
+        async def shown():
+            return await topics.committed(group) == {(topic, 0): 4, (topic, 1): 3}
+
+        await until(shown, 20, "the offsets are not shown", every_seconds=0.2)
         assert list(relay.complaints()) == []
 
 
@@ -138,9 +147,7 @@ async def test_killed_in_mid_intake_it_loses_nothing_and_takes_nothing_twice(tmp
             relay = await Relay.start(found.config)
             try:
                 await relay.ready()
-                async with asyncio.timeout(30):
-                    while not (await found.counted(relay, "relay_intake_jobs_total")).get("created"):  # noqa: ASYNC110 - it tells nobody
-                        await asyncio.sleep(0.01)
+                await until(partial(some_created, found, relay), 30, "no job is taken", every_seconds=0.01)
                 await asyncio.sleep(chance.uniform(0, 0.1))  # all of it takes a second or two
             finally:
                 await relay.kill()
@@ -173,7 +180,6 @@ async def test_a_topic_that_is_made_anew_is_read_from_its_start_and_alarms(tmp_p
         async with serving(found.config) as relay:
             await known(found, relay, 3)
         await topics.delete(topic)
-        await until_gone(topics, topic)
         await topics.create_named(topic)
         await topics.produce(topic, *(item(id=f"new-{number}") for number in range(6)))
         async with serving(found.config) as relay:
@@ -194,12 +200,6 @@ async def test_a_topic_that_goes_and_comes_back_is_read_again_while_relay_runs(t
         expected = ("kafka.unavailable", "intake.topic_replaced", "intake.offset_lost")
         assert list(relay.complaints(*expected)) == []
         assert relay.process.returncode is None
-
-
-async def until_gone(topics, topic):
-    async with asyncio.timeout(10):
-        while topic in await topics.names():  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.1)
 
 
 async def test_records_that_were_not_kept_long_enough_alarm_and_the_rest_is_read(tmp_path, kafka, topics):

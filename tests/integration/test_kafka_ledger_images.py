@@ -68,9 +68,11 @@ class Replica:
 
     async def sees(self, wanted):
         """Until the first image holds just these jobs."""
-        async with asyncio.timeout(SECONDS_MAX):
-            while await known(self.rows) != {job.key: job for job in wanted}:  # noqa: ASYNC110 - whoever follows is late
-                await asyncio.sleep(0.02)
+
+        async def seen():
+            return await known(self.rows) == {job.key: job for job in wanted}
+
+        await until(seen, SECONDS_MAX, "its image holds other jobs")
 
 
 async def known(ledger):

@@ -160,7 +160,7 @@ async def test_a_retry_after_outlives_a_kill(tmp_path):
         async with serving(config) as relay:
             await peers.submit(session, lambda: relay.url, {"id": "V3-1"})
             await relay.logged("account.paused")
-            await asyncio.sleep(0.3)  # the wait is being recorded
+            await peers.submit(session, lambda: relay.url, {"id": "V3-2"})  # recorded after the wait
         async with serving(config):
             await until(lambda: len(asked) > 1, wait_seconds + 10, "the account never went on")
     assert asked[1] - asked[0] >= wait_seconds

@@ -1,6 +1,5 @@
 """What a person does about sinks and deliveries at a real relay, by its API, and what the receiver sees of it."""
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -41,9 +40,10 @@ class Scene:
         await until(lambda: ids <= self.receiver.ended(), 10, "not all is delivered")
 
     async def becomes(self, ask, expected):
-        async with asyncio.timeout(10):
-            while await ask() != expected:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.02)
+        async def is_so():
+            return await ask() == expected
+
+        await until(is_so, 10, f"it does not become {expected}")
 
     async def state(self):
         return (await self.sink())["state"]

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from integration.api import bearer, key, running, until
+from integration.api import bearer, key, running
+from integration.processes import until
 
 from relay.core.record import Retention
 from relay.intake.keys import Scope
@@ -88,11 +89,11 @@ async def test_who_was_away_for_too_long_begins_anew_and_takes_nothing_twice(int
 async def test_who_listens_hears_of_everything_also_when_the_stream_ends_in_between(intake, tmp_path):
     (tmp_path / "listen.py").write_text(python("reading-events.md")[1])
     async with program(intake, tmp_path, "listen.py") as process:
-        await until(lambda: intake.gate._streams)
+        await until(lambda: intake.gate._streams, 5)
         await intake.story.see("a")
         assert json.loads(await asyncio.wait_for(process.stdout.readline(), 10))["subject"] == "a"
         for connection in list(intake.served.server.connections):
             connection.force_close()
-        await until(lambda: not intake.gate._streams)
+        await until(lambda: not intake.gate._streams, 5)
         await intake.story.see("b")
         assert json.loads(await asyncio.wait_for(process.stdout.readline(), 10))["subject"] == "b"

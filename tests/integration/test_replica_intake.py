@@ -14,8 +14,6 @@ from relay.kafka.coordination import Group
 from relay.kafka.membership import Membership
 from relay.kafka.source import PartitionSource
 
-SECONDS_MAX = 60.0
-
 
 class Desk:
     """Takes what is read, and is told of the membership. `taken`: partition and offset; `marks`: that came with it."""
@@ -60,9 +58,11 @@ async def test_it_reads_its_partition_only_from_where_its_ledger_says_and_shows_
     await until(lambda: len(desk.taken) == 2)
     assert desk.taken == [(1, 1), (1, 2)]
     assert desk.marks.keys() == {f"intake/{topic}/id", f"intake/{topic}/1"}
-    async with asyncio.timeout(SECONDS_MAX):
-        while await topics.committed(group.name) != {(topic, 1): 3}:  # noqa: ASYNC110 - the brokers tell nobody
-            await asyncio.sleep(0.1)
+
+    async def shown():
+        return await topics.committed(group.name) == {(topic, 1): 3}
+
+    await until(shown, every_seconds=0.1)
     await intake.stop()
     await membership.close()
     assert reading.done()

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
+from integration.processes import until
 from kafka.partitions import Partitions
 
 from relay.core.delivery import DeliveryState, Schedule, Subscription
@@ -16,7 +17,6 @@ from relay.core.observe import Rules
 from relay.core.pacing import Rate
 from relay.core.record import DeliveryFilter
 from relay.core.zendesk import Response
-from relay.ledger.kafka import producer as producing
 from relay.ledger.kafka import publishing
 from relay.ops.clock import SystemClock
 from relay.shard import Shard
@@ -24,7 +24,6 @@ from relay.shard.feed import Feed
 from relay.shard.ports import Account, Polling, Settings, Subscriber, Surroundings
 from relay.sinks.kafka import record_of
 
-SECONDS_MAX = 30
 BUS = Subscription(sink="bus", in_ledger=True)
 
 
@@ -61,16 +60,11 @@ def topic():
 
 
 @pytest.fixture
-async def ledger(kafka, tmp_path, topic, monkeypatch):
-    for name in ("SEND_SECONDS_MAX", "COMMIT_SECONDS_MAX"):
-        monkeypatch.setattr(producing, name, 1.5)
-    monkeypatch.setattr(producing, "KNOW_SECONDS_MAX", 0.5)
+async def ledger(open_ledger, kafka, tmp_path, topic, impatient, monkeypatch):
     monkeypatch.setattr(publishing, "PAUSE_SECONDS_MIN", 0.1)
     partitions = await asyncio.to_thread(Partitions.create, kafka, 1)
-    ledger = partitions.ledger(tmp_path, sinks={"bus": lambda event: record_of(event, topic=topic, in_binary=False)})
-    await ledger.open()
-    yield ledger
-    await ledger.close()
+    sinks = {"bus": lambda event: record_of(event, topic=topic, in_binary=False)}
+    return await open_ledger(partitions.ledger(tmp_path, sinks=sinks))
 
 
 @pytest.fixture
@@ -96,9 +90,10 @@ async def track(shard, *names):
 
 
 async def until_there_are(ledger, count, state):
-    async with asyncio.timeout(SECONDS_MAX):
-        while len(await ledger.deliveries(DeliveryFilter(state=state), None, 100)) < count:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
+    async def there():
+        return len(await ledger.deliveries(DeliveryFilter(state=state), None, 100)) >= count
+
+    await until(there, 30, f"there are not {count} deliveries {state}")
 
 
 async def test_arrears_and_what_comes_after_them_are_each_published_once(shard, ledger, topics, topic, log):

@@ -25,6 +25,7 @@ from integration.endpoints import (
     sink_to,
     taken,
 )
+from integration.processes import until
 
 from relay import __version__
 from relay.core.addresses import refusal
@@ -375,14 +376,20 @@ async def test_a_slow_drip_ends_in_time_and_a_status_that_came_counts(head, drop
 
 async def test_who_drips_holds_nobody_else_up():
     head, drop, _ = DRIPS["headers"]
+    drip, dripped_on = endless(head, drop, pause=0.01), []
+
+    async def talk(reader, writer):
+        dripped_on.append(writer)
+        await drip(reader, writer)
+
     async with (
-        peer(endless(head, drop, pause=0.01)) as port,
+        peer(talk) as port,
         receiver(taken) as (url, got),
         sink_to(f"http://127.0.0.1:{port}/", timeout_seconds=5) as slow,
         sink_to(url) as healthy,
     ):
         hanging = [asyncio.create_task(slow.send(EVENT)) for _ in range(20)]
-        await asyncio.sleep(0.05)
+        await until(lambda: len(dripped_on) == len(hanging), 5, "not all are connected")
         began = time.monotonic()
         assert await healthy.send(EVENT) == Attempt()
         took = time.monotonic() - began

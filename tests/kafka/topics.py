@@ -75,14 +75,12 @@ class Topics:
             response = await admin.create_topics([topic])
             [(_, code, text)] = response.topic_errors
             assert code == 0, text
-            # The controller answers, and the brokers hear of it a moment later.
-            async with asyncio.timeout(KNOWN_SECONDS_MAX):
-                while name not in await admin.list_topics():  # noqa: ASYNC110 - nobody tells
-                    await asyncio.sleep(0.02)
+            await _until_told(admin, name, there=True)
 
     async def delete(self, name: str) -> None:
         async with self._admin() as admin:
             await admin.delete_topics([name])
+            await _until_told(admin, name, there=False)
 
     async def grow(self, name: str, partitions: int) -> None:
         """To this many partitions in all."""
@@ -159,6 +157,13 @@ class Topics:
             except TimeoutError:
                 pass
         return records
+
+
+async def _until_told(admin: AIOKafkaAdminClient, name: str, *, there: bool) -> None:
+    """The controller answers, and the brokers hear of it a moment later."""
+    async with asyncio.timeout(KNOWN_SECONDS_MAX):
+        while (name in await admin.list_topics()) is not there:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
 
 
 async def _produce(producer: AIOKafkaProducer, topic: str, messages: Sequence[Message | bytes]) -> None:

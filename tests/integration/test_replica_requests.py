@@ -3,12 +3,13 @@
 import asyncio
 import time
 import uuid
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from random import Random
 
 import orjson
 import pytest
+from integration.processes import until
 from kafka.topics import Message
 from sim.owing import Told
 
@@ -206,15 +207,15 @@ async def replicas(house):
         yield [await stack.enter_async_context(house.replica(owns=owns)) for owns in (True, False)]
 
 
-async def until(true):
-    async with asyncio.timeout(SECONDS_MAX):
-        while True:
-            try:
-                if await true():
-                    return
-            except LedgerError:
-                pass
-            await asyncio.sleep(0.02)
+async def eventually(true):
+    """A question that cannot be answered yet is asked again."""
+
+    async def is_so():
+        with suppress(LedgerError):
+            return await true()
+        return False
+
+    await until(is_so)
 
 
 def requests(count=60):
@@ -231,9 +232,9 @@ async def test_jobs_are_taken_deleted_and_counted_by_any_replica_and_seen_by_all
     assert await owner.jobs.track(wanted) == [False] * len(wanted)
     assert await other.jobs.untrack(gone) is True
     assert (await other.state(gone), await other.jobs.untrack(gone)) == (None, False)
-    await until(lambda: _equals(None, owner.state(gone)))
+    await eventually(lambda: _equals(None, owner.state(gone)))
     assert await owner.jobs.track([wanted[0]]) == [True], "tracked anew"
-    await until(lambda: _equals("pending", other.state(gone)))
+    await eventually(lambda: _equals("pending", other.state(gone)))
     assert (await other.state(kept), await other.state(JobKey("acme-0", "unheard-of"))) == ("pending", None)
 
     assert len(await other.jobs.page(accounts=None, state=None, after=None, limit=100)) == len(wanted)
@@ -247,12 +248,12 @@ async def test_a_sink_is_paused_and_resumed_everywhere_from_anywhere(replicas, h
     owner, other = replicas
     await other.sinks.pause("orders")
     assert await other.sink() is SinkState.PAUSED, "at once, for whoever asked"
-    await until(lambda: _equals([SinkState.PAUSED] * PARTITIONS, _states(owner)))
+    await eventually(lambda: _equals([SinkState.PAUSED] * PARTITIONS, _states(owner)))
     async with house.replica(owns=False) as third:
         assert await third.sink() is SinkState.PAUSED
     await owner.sinks.resume("orders")
     assert await owner.sink() is SinkState.ACTIVE
-    await until(lambda: _equals(SinkState.ACTIVE, other.sink()))
+    await eventually(lambda: _equals(SinkState.ACTIVE, other.sink()))
     assert await _states(owner) == [SinkState.ACTIVE] * PARTITIONS
 
 
@@ -267,7 +268,7 @@ async def test_a_record_in_the_wrong_partition_is_sent_on_once(replicas, house, 
         orjson.dumps({"account": NAMES[0], "id": "b"}), headers=[(FORWARDED, b"1")], partition=away[NAMES[0]]
     )
     await topics.produce(house.intake, *misplaced, again)
-    await until(lambda: _all_there(other, [TrackRequest(account=name, id="a") for name in NAMES]))
+    await eventually(lambda: _all_there(other, [TrackRequest(account=name, id="a") for name in NAMES]))
     [dead] = await topics.read(house.dead, 1)
     assert orjson.loads(dead.value)["id"] == "b"
     assert b"number of partitions changed" in dict(dead.headers)["relay.error.detail"]

@@ -8,7 +8,7 @@ commits what comes back. The job may get further events while an attempt is in f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import Event, EventType, Job, JobKey, Outcome
-from relay.core.value import value
+from relay.core.value import replace, value
 from relay.errors import Reason
 
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)

@@ -1,12 +1,11 @@
 """What a reply means: for the jobs that the request held, and for the account."""
 
-from dataclasses import replace
 from enum import Enum, auto
 
 from relay.core.bisection import Finding
 from relay.core.poll import Poll
 from relay.core.schedule import Roster
-from relay.core.value import value
+from relay.core.value import replace, value
 from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Reply
 from relay.errors import Reason

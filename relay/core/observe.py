@@ -5,7 +5,7 @@ job that has ended never changes state again.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from typing import Any
@@ -29,6 +29,7 @@ from relay.core.job import (
     trim,
 )
 from relay.core.results import Bound, fit, judge, total_of
+from relay.core.value import replace
 from relay.errors import Reason
 
 METADATA_KEYS_MAX = 50

@@ -6,7 +6,7 @@ Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from relay.core.value import value
+from relay.core.value import replace, value
 from relay.errors import Reason
 
 IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 above 100

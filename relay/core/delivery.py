@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from relay.core.events import TERMINAL_TYPES
-from relay.core.job import Event, EventType, Job, JobKey, Outcome
+from relay.core.job import Event, EventType, Incarnation, Job, JobKey, Outcome
 from relay.core.value import replace, value
 from relay.errors import Reason
 
@@ -73,6 +73,11 @@ class Delivery:
     @property
     def job_key(self) -> JobKey:
         return JobKey(self.account, self.job_id)
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """The job's."""
+        return Incarnation(self.tracked_at, self.account, self.job_id)
 
     @property
     def endpoint(self) -> str:

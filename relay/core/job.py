@@ -170,6 +170,10 @@ class Job:
         return JobKey(self.account, self.id)
 
     @property
+    def incarnation(self) -> Incarnation:
+        return Incarnation(self.tracked_at, self.account, self.id)
+
+    @property
     def terminal(self) -> bool:
         return not state_of(self.state).running
 
@@ -178,10 +182,6 @@ class Job:
         """The terminal event, once there is one."""
         last = self.events[-1] if self.events else None
         return last if last is not None and last.type is STATES.get(self.state, UNKNOWN_WORD).ends_with else None
-
-
-def incarnation_of(job: Job) -> Incarnation:
-    return Incarnation(job.tracked_at, job.account, job.id)
 
 
 @value(frozen=True, slots=True, kw_only=True)

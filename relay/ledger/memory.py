@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from relay.core.callbacks import label_of
 from relay.core.delivery import Delivery, DeliveryKey, DeliveryState
-from relay.core.job import DELETED, Cursor, Event, EventType, Incarnation, Job, JobKey, incarnation_of
+from relay.core.job import DELETED, Cursor, Event, EventType, Incarnation, Job, JobKey
 from relay.core.record import (
     AlreadyKnown,
     Backlog,
@@ -17,10 +18,6 @@ from relay.core.record import (
     Retention,
 )
 from relay.errors import LedgerError
-
-
-def _job_of(delivery: Delivery) -> Incarnation:
-    return Incarnation(delivery.tracked_at, delivery.account, delivery.job_id)
 
 
 class MemoryLedger:
@@ -41,25 +38,25 @@ class MemoryLedger:
         known = await self.find(batch.unknown)
         if known:
             raise AlreadyKnown(known)
-        jobs = self._jobs | {incarnation_of(job): job for job in batch.jobs}
-        if any(_job_of(delivery) not in jobs for delivery in batch.deliveries):
+        jobs = self._jobs | {job.incarnation: job for job in batch.jobs}
+        if any(delivery.incarnation not in jobs for delivery in batch.deliveries):
             raise LedgerError("a delivery belongs to a job that the ledger does not hold")
-        if any(incarnation_of(job) not in jobs for job, _ in batch.events):
+        if any(job.incarnation not in jobs for job, _ in batch.events):
             raise LedgerError("an event belongs to a job that the ledger does not hold")
         self._jobs = jobs
         for job, event in batch.events:
-            self._positions.setdefault(incarnation_of(job), {})[event.type] = event.position
+            self._positions.setdefault(job.incarnation, {})[event.type] = event.position
             self._known = replace(self._known, newest=max(self._known.newest, event.position))
         for delivery in batch.deliveries:
-            self._deliveries.setdefault(_job_of(delivery), {})[delivery.sink] = delivery
+            self._deliveries.setdefault(delivery.incarnation, {})[delivery.sink] = delivery
         marks = {**self._marks, **batch.marks}
         self._marks = {name: value for name, value in marks.items() if value is not None}
 
     async def live(self, after: Job | None, limit: int) -> Sequence[tuple[Job, Sequence[Delivery]]]:
-        if after is not None and incarnation_of(after) not in self._jobs:
+        if after is not None and after.incarnation not in self._jobs:
             raise LedgerError(f"job {after.account}/{after.id}, after which to go on, is not in the ledger")
         order = list(self._jobs)
-        start = 0 if after is None else order.index(incarnation_of(after)) + 1
+        start = 0 if after is None else order.index(after.incarnation) + 1
         jobs = [self._jobs[key] for key in order[start:] if not self._jobs[key].terminal]
         return [(job, self._owed(job)) for job in jobs[:limit]]
 
@@ -74,11 +71,11 @@ class MemoryLedger:
     ) -> Sequence[Job]:
         jobs = [
             job
-            for job in sorted(self._newest().values(), key=incarnation_of, reverse=True)
+            for job in sorted(self._newest().values(), key=attrgetter("incarnation"), reverse=True)
             if job.state != DELETED
             and (accounts is None or job.account in accounts)
             and (state is None or job.state == state)
-            and (after is None or incarnation_of(job) < (after.tracked_at, after.account, after.id))
+            and (after is None or job.incarnation < (after.tracked_at, after.account, after.id))
         ]
         return jobs[:limit]
 
@@ -146,10 +143,10 @@ class MemoryLedger:
         return 0
 
     def _newest(self) -> Mapping[JobKey, Job]:
-        return {job.key: job for job in sorted(self._jobs.values(), key=incarnation_of)}
+        return {job.key: job for job in sorted(self._jobs.values(), key=attrgetter("incarnation"))}
 
     def _owed(self, job: Job) -> Sequence[Delivery]:
-        owed = self._deliveries.get(incarnation_of(job), {})
+        owed = self._deliveries.get(job.incarnation, {})
         return [owed[sink] for sink in sorted(owed)]
 
     def _all(self) -> Iterator[Delivery]:
@@ -162,7 +159,7 @@ class MemoryLedger:
         return (delivery for delivery in self._to(endpoint) if delivery.state is DeliveryState.PENDING)
 
     def _with_jobs(self, deliveries: Iterable[Delivery]) -> Sequence[tuple[Delivery, Job]]:
-        return [(delivery, self._jobs[_job_of(delivery)]) for delivery in deliveries]
+        return [(delivery, self._jobs[delivery.incarnation]) for delivery in deliveries]
 
     def _backlog(self, endpoint: str) -> Backlog:
         since = [delivery.since for delivery in self._pending(endpoint)]

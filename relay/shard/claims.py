@@ -5,9 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Incarnation, Job, incarnation_of
-
-__all__ = ["Claims", "Incarnation", "Underway", "incarnation_of"]
+from relay.core.job import Incarnation, Job
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +29,7 @@ class Claims:
         for delivery, job in rows:
             if len(taken) == limit:
                 break
-            by_sink = self._underway.setdefault(incarnation_of(job), {})
+            by_sink = self._underway.setdefault(job.incarnation, {})
             if delivery.sink not in by_sink:
                 by_sink[delivery.sink] = Underway(delivery=delivery, job=job)
                 self._counts[delivery.endpoint] += 1
@@ -40,7 +38,7 @@ class Claims:
 
     def release(self, underway: Underway) -> None:
         """Idempotent."""
-        delivery, incarnation = underway.delivery, incarnation_of(underway.job)
+        delivery, incarnation = underway.delivery, underway.job.incarnation
         by_sink = self._underway.get(incarnation, {})
         if by_sink.get(delivery.sink) is not underway:
             return
@@ -63,9 +61,9 @@ class Claims:
         if not self._underway:
             return
         for row in deliveries:
-            underway = self._underway.get(Incarnation(*row.key[:3]), {}).get(row.sink)
+            underway = self._underway.get(row.incarnation, {}).get(row.sink)
             if underway is not None:
                 underway.delivery = row
         for job in jobs:
-            for underway in self._underway.get(incarnation_of(job), {}).values():
+            for underway in self._underway.get(job.incarnation, {}).values():
                 underway.job = job

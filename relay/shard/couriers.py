@@ -10,7 +10,6 @@ from relay.core.job import Job
 from relay.core.record import Backlog
 from relay.core.standstill import Standstill, decode, mark_of
 from relay.errors import LedgerError, Unavailable
-from relay.shard.claims import Incarnation, incarnation_of
 from relay.shard.courier import Courier
 from relay.shard.ports import Backlogs, CallbackSinks, Subscriber, Surroundings
 from relay.shard.routes import CallbackRoute, Route, SinkRoute
@@ -68,13 +67,13 @@ class Couriers:
     def publish(self, jobs: Iterable[Job], deliveries: Iterable[Delivery]) -> None:
         """These rows have been committed."""
         pending = [row for row in deliveries if row.state is DeliveryState.PENDING]
-        changed = {incarnation_of(job): job for job in jobs} if pending else {}
+        changed = {job.incarnation: job for job in jobs} if pending else {}
         for row in pending:
             courier = self._couriers.get(row.endpoint)
             if courier is None and is_callback(row.sink) and not self._stopping.is_set():
                 courier = self._hire(CallbackRoute(row.endpoint, self._callbacks))
             if courier is not None:
-                courier.expect(row, changed.get(Incarnation(*row.key[:3])))
+                courier.expect(row, changed.get(row.incarnation))
 
     def stand_still(self, name: str, standstill: Standstill) -> None:
         if name == CALLBACK:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
 from relay.core.delivery import Delivery, DeliveryKey, DeliveryState, Subscription, owe, wants
-from relay.core.job import Event, Incarnation, Job, JobKey, incarnation_of
+from relay.core.job import Event, Incarnation, Job, JobKey
 from relay.core.observe import record
 from relay.core.publication import publish
 from relay.core.record import Batch, Message
@@ -109,7 +109,7 @@ class Draft:
 
     def job(self, otherwise: Job) -> Job:
         """This incarnation as this batch leaves it; `otherwise`: as it is committed."""
-        return self.jobs.get(incarnation_of(otherwise), otherwise)
+        return self.jobs.get(otherwise.incarnation, otherwise)
 
     def in_hand(self, claimed: Delivery) -> Delivery:
         """This delivery as this batch leaves it; `claimed`: as it is committed."""
@@ -125,16 +125,16 @@ class Draft:
 
     def put(self, job: Job) -> None:
         """A job that is new or has no new event."""
-        self.jobs[incarnation_of(job)] = job
+        self.jobs[job.incarnation] = job
         self._newest[job.key] = job
 
     def keep(self, job: Job) -> None:
         """As it is: its row is there for what refers to it, should the ledger be about to forget it."""
-        self.jobs.setdefault(incarnation_of(job), job)
+        self.jobs.setdefault(job.incarnation, job)
 
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink and every callback that wants it."""
-        self._moved.add(incarnation_of(job))
+        self._moved.add(job.incarnation)
         self.put(job)
         for subscription in (*self._memory.subscriptions.concerning(job.account), *map(subscription_of, job.callbacks)):
             if wants(subscription, job, job.events[-1]):  # one that it does not want changes nothing for it

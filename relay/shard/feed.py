@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from relay.core.events import source_of_stranger
-from relay.core.job import DELETED, Event, Job, incarnation_of
+from relay.core.job import DELETED, Event, Job
 from relay.core.record import EventFilter, EventPage, Positions
 from relay.errors import CursorExpired
 
@@ -90,9 +90,9 @@ class Feed:
             self._recent += fresh
             self._size += sum(recent.size for recent in fresh)
             self.newest = fresh[-1].position
-        deleted = {incarnation_of(job) for job in jobs if job.state == DELETED}
+        deleted = {job.incarnation for job in jobs if job.state == DELETED}
         if deleted:
-            self._recent = [recent for recent in self._recent if incarnation_of(recent.job) not in deleted]
+            self._recent = [recent for recent in self._recent if recent.job.incarnation not in deleted]
             self._size = sum(recent.size for recent in self._recent)
         if fresh or deleted:
             self._trim()

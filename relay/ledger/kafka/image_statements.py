@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import itemgetter
 
-from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Incarnation, incarnation_of
+from relay.core.delivery import DeliveryKey
+from relay.core.job import Incarnation
 from relay.core.record import AlreadyKnown, Batch, Positions
 from relay.errors import LedgerError
 from relay.ledger.events import positions
@@ -97,8 +97,8 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 def check(connection: sqlite3.Connection, batch: Batch) -> None:
     """Raises AlreadyKnown, or LedgerError: a delivery or an event belongs to a job that is nowhere."""
-    owners = {*map(_owner_of, batch.deliveries), *(incarnation_of(job) for job, _ in batch.events)}
-    if _missing(connection, owners.difference(map(incarnation_of, batch.jobs))):
+    owners = {*(delivery.incarnation for delivery in batch.deliveries), *(job.incarnation for job, _ in batch.events)}
+    if _missing(connection, owners.difference(job.incarnation for job in batch.jobs)):
         raise LedgerError("a delivery or an event belongs to a job that the ledger does not hold")
     known = find(connection, batch.unknown)
     if known:
@@ -113,10 +113,6 @@ def in_order(connection: sqlite3.Connection, read: Read) -> bool:
     ((newest,),) = connection.execute(NEWEST).fetchall()
     former = [(event.position,) for job in read.jobs for event in job.events if event.position < newest]
     return not any(first(connection, sql, values) for sql, values in with_rows(NEW_POSITIONS, former))
-
-
-def _owner_of(delivery: Delivery) -> Incarnation:
-    return Incarnation(delivery.tracked_at, delivery.account, delivery.job_id)
 
 
 def _missing(connection: sqlite3.Connection, owners: AbstractSet[Incarnation]) -> bool:

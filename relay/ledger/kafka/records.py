@@ -20,7 +20,7 @@ from typing import NamedTuple
 import orjson
 
 from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Incarnation, Job, incarnation_of
+from relay.core.job import Incarnation, Job
 from relay.core.job_row import encode
 from relay.core.record import Batch, Positions
 from relay.ledger.rows import encode_delivery
@@ -59,7 +59,7 @@ class Changes:
 def changes_of(batch: Batch) -> Changes:
     """Of equal keys in the batch the last row counts."""
     return Changes(
-        jobs=tuple({incarnation_of(job): job for job in batch.jobs}.values()),
+        jobs=tuple({job.incarnation: job for job in batch.jobs}.values()),
         deliveries=tuple({delivery.key: delivery for delivery in batch.deliveries}.values()),
         marks=dict(batch.marks),
     )
@@ -71,7 +71,7 @@ def to_records(changes: Changes, unknown: Mapping[bytes, bytes]) -> list[Record]
         # A row that is gone and put again is put.
         **{_delivery_key(gone): None for gone in changes.gone_deliveries},
         **{_job_key(*gone): None for gone in changes.gone_jobs},
-        **{_job_key(*incarnation_of(job)): encode(job) for job in changes.jobs},
+        **{_job_key(*job.incarnation): encode(job) for job in changes.jobs},
         **{_delivery_key(delivery.key): encode_delivery(delivery) for delivery in changes.deliveries},
     }
     for key in unknown.keys() & records.keys():

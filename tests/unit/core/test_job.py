@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.core.job import DELETED, STATE_LABELS, STATES, Event, EventType, Job, JobKey, incarnation_of, state_of
+from relay.core.job import DELETED, STATE_LABELS, STATES, Event, EventType, Job, JobKey, state_of
 from relay.errors import Reason
 
 JOB = Job(account="acme", id="V3-1", tracked_at=1.0)
@@ -40,7 +40,7 @@ def test_a_job_is_known_by_account_and_id():
 
 
 def test_one_that_is_tracked_anew_lives_another_life():
-    assert incarnation_of(JOB) == (1.0, "acme", "V3-1") != incarnation_of(replace(JOB, tracked_at=2.0))
+    assert JOB.incarnation == (1.0, "acme", "V3-1") != replace(JOB, tracked_at=2.0).incarnation
 
 
 @pytest.mark.parametrize("word", [word for word, state in STATES.items() if state.ends_with])

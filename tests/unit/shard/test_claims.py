@@ -3,7 +3,6 @@ from dataclasses import replace
 from sim.owing import ended_job, rows_of
 
 from relay.core.delivery import Subscription
-from relay.core.job import incarnation_of
 from relay.shard.claims import Claims
 
 NOW = 1_750_000_000.0
@@ -64,4 +63,4 @@ def test_what_is_in_hand_is_as_it_is_committed():
 
 def test_an_incarnation_is_the_beginning_of_the_keys_of_its_deliveries():
     job, rows = owed()
-    assert {row.key[:3] for row in rows} == {tuple(incarnation_of(job))}
+    assert {row.key[:3] for row in rows} == {tuple(job.incarnation)}

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from relay.core.delivery import Delivery
-from relay.core.job import Job, incarnation_of
+from relay.core.job import Job
 from relay.core.job_row import decode
 from relay.core.record import Batch
 from relay.errors import Undecipherable
@@ -46,7 +46,7 @@ def test_fields_of_a_delivery_that_are_unknown_survive_a_rewrite():
 def test_what_is_unknown_goes_with_its_row():
     [record] = to_records(changes_of(Batch(jobs=[JOB])), {})
     unknown = {record.key: b',"later":1'}
-    assert to_records(Changes(gone_jobs={incarnation_of(JOB)}), unknown) == [Record(record.key, None)]
+    assert to_records(Changes(gone_jobs={JOB.incarnation}), unknown) == [Record(record.key, None)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.delivery import Delivery, DeliveryState
-from relay.core.job import Job, incarnation_of
+from relay.core.job import Job
 from relay.core.job_row import decode
 from relay.core.record import Batch, Positions
 from relay.ledger.kafka.reading import from_records
@@ -35,7 +35,7 @@ batches = st.builds(
 )
 forgettings = st.builds(
     Changes,
-    gone_jobs=st.sets(jobs.map(incarnation_of), max_size=3),
+    gone_jobs=st.sets(jobs.map(lambda one: one.incarnation), max_size=3),
     gone_deliveries=st.sets(deliveries.map(lambda one: one.key), max_size=3),
     positions=st.builds(Positions, newest=st.integers(0, 2**53), forgotten=st.integers(0, 2**53)),
 )
@@ -83,7 +83,7 @@ def _applied(*pieces):
         changes = rows_of(from_records(piece))
         for gone in (*changes.gone_jobs, *changes.gone_deliveries):
             rows.pop(gone, None)
-        rows |= {incarnation_of(job): job for job in changes.jobs}
+        rows |= {job.incarnation: job for job in changes.jobs}
         rows |= {delivery.key: delivery for delivery in changes.deliveries}
         rows |= changes.marks
     return {key: value for key, value in rows.items() if value is not None}
@@ -91,7 +91,7 @@ def _applied(*pieces):
 
 def test_a_forgotten_job_leaves_tombstones_and_then_what_it_took_with_it():
     gone = Changes(
-        gone_jobs={incarnation_of(JOB)}, gone_deliveries={DELIVERY.key}, positions=Positions(newest=3, forgotten=2)
+        gone_jobs={JOB.incarnation}, gone_deliveries={DELIVERY.key}, positions=Positions(newest=3, forgotten=2)
     )
     assert to_records(gone, {}) == [
         Record(b'["delivery","acme","1",100.0,"s"]', None),

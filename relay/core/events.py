@@ -83,15 +83,16 @@ def render(job: Job, event: Event, source: str, callback: Callback | None = None
 
     `callback`: as it gets it, with the metadata and the trace of its own submission.
     """
+    time = timestamp(event.detected_at)
     return CloudEvent(
         id=event_id(job, event),
         source=source,
         type=event.type.value,
         subject=job.id,
-        time=timestamp(event.detected_at),
+        time=time,
         partitionkey=f"{job.account}/{job.id}",
         sequence=f"{event.sequence:010d}",
-        data=orjson.dumps(_data(job, event, event.metadata if callback is None else callback.metadata)),
+        data=orjson.dumps(_data(job, event, event.metadata if callback is None else callback.metadata, time)),
         traceparent=(callback or job).traceparent,
     )
 
@@ -156,7 +157,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
-def _data(job: Job, event: Event, metadata: bytes) -> dict[str, Any]:
+def _data(job: Job, event: Event, metadata: bytes, detected_at: str) -> dict[str, Any]:
     # The row's outcome, results and counts belong to the terminal event; while the job ran there were none.
     final = event.type in TERMINAL_TYPES
     job_status = job.job_status if final else event.job_status
@@ -171,7 +172,7 @@ def _data(job: Job, event: Event, metadata: bytes) -> dict[str, Any]:
         "reason": event.reason,
         "metadata": orjson.Fragment(metadata),
         "tracked_at": timestamp(job.tracked_at),
-        "detected_at": timestamp(event.detected_at),
+        "detected_at": detected_at,
         "completed_at": job.completed_at if final else None,
         "results_truncated": final and job.results_truncated,
     }

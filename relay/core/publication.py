@@ -1,6 +1,6 @@
 """What a ledger publishes itself, with what it records: the events of a sink that is `in_ledger`."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from relay.core.delivery import Attempt, Delivery, DeliveryState, Schedule, Subscription, owed, settle
@@ -25,7 +25,7 @@ def publish(
     *,
     source: str,
     now: float,
-    withheld: Container[str] = (),
+    withheld: Collection[str] = (),
 ) -> Publication:
     """All that the row owes by now. `withheld`: ids of events that cannot be; they stay owed, and so does what follows.
 
@@ -34,7 +34,7 @@ def publish(
     messages: list[Message] = []
     while delivery.state is DeliveryState.PENDING:
         event = owed(delivery, job, subscription)
-        if event is None or event_id(job, event) in withheld:
+        if event is None or (withheld and event_id(job, event) in withheld):
             break
         messages.append(Message(sink=subscription.sink, event=render(job, event, source)))
         delivery = settle(

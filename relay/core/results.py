@@ -68,14 +68,13 @@ def entry_failed(entry: Any) -> bool | None:  # noqa: ANN401 - anything may stan
     """Whether this item went wrong; None where it cannot be told."""
     if not isinstance(entry, dict) or not entry:
         return None
-    if _complains(entry) or str(entry.get("status", "")).lower() in FAILED_WORDS:
+    if _complains(entry):
         return True
-    match entry.get("success", True):
-        case True:
-            return False
-        case False:
-            return True
-    return None
+    status = entry.get("status")
+    if status is not None and str(status).lower() in FAILED_WORDS:
+        return True
+    success = entry.get("success", True)
+    return not success if isinstance(success, bool) else None
 
 
 def _complains(entry: dict[str, Any]) -> bool:

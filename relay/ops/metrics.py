@@ -46,7 +46,7 @@ class Metrics:
         # Every request and every delivery passes here, and to find a series takes longer than to count.
         self._intake_jobs = cache(self._counter("relay_intake_jobs", "Jobs handed in", "source", "result").labels)
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
-        self._events = self._counter("relay_events", "Events recorded", "type", "outcome")
+        self._events = cache(self._counter("relay_events", "Events recorded", "type", "outcome").labels)
         self._deliveries = cache(self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome").labels)
         self._delivery_seconds = cache(
             self._histogram("relay_delivery_seconds", "Attempts to deliver", NETWORK, "sink").labels
@@ -73,7 +73,7 @@ class Metrics:
         self._accounts.rate_waited(account, seconds)
 
     def event(self, kind: str, outcome: str) -> None:
-        self._events.labels(kind, outcome).inc()
+        self._events(kind, outcome).inc()
 
     def detected(self, account: str, lag_seconds: float) -> None:
         self._accounts.detected(account, lag_seconds)

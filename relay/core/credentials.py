@@ -11,7 +11,8 @@ until a new refresh token is configured.
 """
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relay.core.tokens import (
     LIFETIME_SECONDS_MAX,

@@ -14,9 +14,11 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from relay.core.events import TERMINAL_TYPES
 from relay.core.job import Event, EventType, Incarnation, Job, JobKey, Outcome
-from relay.core.value import replace, value
 from relay.errors import Reason
 
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
@@ -43,8 +45,7 @@ class DeliveryKey(NamedTuple):
     sink: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """The newest dealings with one sink about one incarnation of a job.
 
     `sink`: the name of a configured one, or what `core.callbacks` calls the receiver that a submitter named.
@@ -85,8 +86,7 @@ class Delivery:
         return self.sink.partition("#")[0]
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     """How one attempt to send ended. `reason` None: the sink has taken the event.
 
     `detail`: for people, bounded, no secret. `retry_after_seconds`: what the receiver asked for.

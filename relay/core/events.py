@@ -11,10 +11,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from relay.core.job import STATES, Callback, Event, EventType, Items, Job
 from relay.core.results import total_of
-from relay.core.value import value
 
 SPEC_VERSION: Final = "1.0"
 DATA_CONTENT_TYPE: Final = "application/json"
@@ -31,8 +31,7 @@ TERMINAL_TYPES: frozenset[EventType] = frozenset(
 )
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class CloudEvent:
+class CloudEvent(Struct, frozen=True, kw_only=True, gc=False):
     """One event as it leaves the process. `data`: a JSON object, as `dataschema` says; the rest: context attributes."""
 
     id: str

@@ -2,10 +2,12 @@
 
 from enum import Enum, auto
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from relay.core.bisection import Finding
 from relay.core.poll import Poll
 from relay.core.schedule import Roster
-from relay.core.value import replace, value
 from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Reply
 from relay.errors import Reason
@@ -36,8 +38,7 @@ class Health(Enum):
     IN_TROUBLE = auto()
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True, gc=False):
     """What follows from a reply. `gone`: a job that is proven to be absent. `isolated`: one that shares no requests
     from now on, for the reply's reason.
     """

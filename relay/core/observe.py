@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACKS_MAX
 from relay.core.job import (
@@ -29,7 +30,6 @@ from relay.core.job import (
     trim,
 )
 from relay.core.results import Bound, fit, judge, total_of
-from relay.core.value import replace
 from relay.errors import Reason
 
 METADATA_KEYS_MAX = 50

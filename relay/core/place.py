@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from heapq import merge
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from relay.core.job import Event, Job
 from relay.core.record import EventPage
-from relay.core.value import value
 from relay.errors import CursorExpired
 
 Place = tuple[int, ...]
@@ -25,8 +26,7 @@ class Placed(NamedTuple):
     place: Place
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class PlacedPage:
+class PlacedPage(Struct, frozen=True, kw_only=True, gc=False):
     """Events for one reader. `reached`: its place after them. `more`: whether there is more beyond that already."""
 
     events: Sequence[Placed]

@@ -2,14 +2,14 @@
 
 import math
 
+from msgspec import Struct
+
 from relay.core.bisection import Part
-from relay.core.value import value
 from relay.core.watch import Watch
 from relay.core.zendesk import Endpoint, Request
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Poll:
+class Poll(Struct, frozen=True, kw_only=True, gc=False):
     """Ask Zendesk about these jobs. `taken_at`: monotonic seconds. `part`: what they are all of or some of, where a
     request that held them came to nothing. `confirms`: complete replies say that the job is not there.
     """

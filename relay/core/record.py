@@ -3,15 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.events import CloudEvent
 from relay.core.job import Event, EventType, Job, JobKey
-from relay.core.value import value
 from relay.errors import RelayError
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True, gc=False):
     """An event that the ledger itself publishes to a sink, see `Subscription.in_ledger`. It knows where and how."""
 
     sink: str

@@ -6,7 +6,7 @@ Whatever comes back, `decipher` answers with a `Reply`; it raises nothing.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
-from relay.core.value import replace, value
 from relay.errors import Reason
 
 IDS_MAX = 100  # no cap is documented for show_many; its siblings answer 400 above 100
@@ -33,8 +34,7 @@ class Endpoint(StrEnum):
     SHOW = "show"
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True, gc=False):
     """One GET. `path` is relative to the account's base_url and encoded (ids hold no character that needs it).
 
     `access_token`: signs it; None: what signs every request of the account does.
@@ -42,7 +42,7 @@ class Request:
 
     endpoint: Endpoint
     ids: Sequence[str]
-    access_token: str | None = field(default=None, repr=False)
+    access_token: str | None = None
 
     @property
     def path(self) -> str:
@@ -50,9 +50,12 @@ class Request:
             return f"/api/v2/job_statuses/{self.ids[0]}.json"
         return f"/api/v2/job_statuses/show_many.json?ids={','.join(self.ids)}"
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"{type(self).__name__}({self.endpoint}, ids={self.ids!r})"
 
-@value(frozen=True, slots=True, kw_only=True)
-class Response:
+
+class Response(Struct, frozen=True, kw_only=True, gc=False):
     """What the transport received: header names in lower case, the whole body."""
 
     status: int
@@ -68,8 +71,7 @@ class NoResponse:
     detail: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class RateHeaders:
+class RateHeaders(Struct, frozen=True, kw_only=True, gc=False):
     """The account-wide limit as the reply told it; None where it did not. Requests per window, seconds to the reset."""
 
     limit: int | None = None
@@ -82,15 +84,14 @@ _Found = Mapping[str, dict[str, Any]]
 _NOTHING: _Found = MappingProxyType({})
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True, gc=False):
     """A reply deciphered. `reason` None: complete and authenticated, so an id missing from `found` is absent.
 
     `found`: Zendesk's objects by id, only ids that were asked for; may hold some even where `reason` is INCOMPLETE.
     `status`: None: there was no reply. `ids_max`: how many ids a request may hold, where that is why it was refused.
     """
 
-    found: _Found = field(default_factory=lambda: _NOTHING)
+    found: _Found = _NOTHING
     reason: Reason | None = None
     detail: str = ""
     status: int | None = None

@@ -1,8 +1,9 @@
 """What may be asked of the writer about an event that a sink which is `in_ledger` is still owed: to publish it now."""
 
+from msgspec import Struct
+
 from relay.core.delivery import Attempt, DeliveryState, Schedule, Subscription, owe, owed
 from relay.core.job import Event
-from relay.core.value import value
 from relay.errors import NotPublishable, Reason
 from relay.shard.claims import Underway
 from relay.shard.draft import Draft
@@ -11,8 +12,7 @@ from relay.shard.settling import Settle
 AGAIN_AFTER_SECONDS = 1.0
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publish(Struct, frozen=True, kw_only=True, gc=False):
     """Publish what a delivery in hand owes. Answers with how that went; None: it owes nothing any more.
 
     Where nothing can be published the row stays as it is, and keeps its place among those that are due.

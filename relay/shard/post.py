@@ -4,11 +4,12 @@ import asyncio
 import math
 from collections import deque
 
+from msgspec.structs import replace
+
 from relay.core.credentials import Credentials
 from relay.core.pacing import Pacer
 from relay.core.poll import Poll
 from relay.core.schedule import Roster
-from relay.core.value import replace
 from relay.core.watch import Watch
 from relay.errors import Reason
 from relay.shard.ports import Account

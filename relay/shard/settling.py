@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 from relay.core.delivery import (
     Attempt,
     Delivery,
@@ -20,7 +22,6 @@ from relay.core.job import Job
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.core.standstill import Standstill, encode, mark_of
-from relay.core.value import value
 from relay.shard.claims import Underway
 from relay.shard.draft import Draft
 
@@ -35,8 +36,7 @@ class Deliveries(Protocol):
     ) -> Sequence[tuple[Delivery, Job]]: ...
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(Struct, frozen=True, kw_only=True, gc=False):
     """An attempt to deliver has ended. `underway` is up to date with what was committed since it began."""
 
     underway: Underway

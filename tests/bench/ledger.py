@@ -13,11 +13,11 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
 from bench.samples import job_status
+from msgspec.structs import replace
 
 from relay.core.delivery import DeliveryState, Subscription, owe
 from relay.core.job import Job

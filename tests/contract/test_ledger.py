@@ -1,11 +1,11 @@
 """What every ledger must do: the reference in memory, SQLite, and a partition of a Kafka topic pass the same tests."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACK, sink_of
 from relay.core.delivery import Delivery, DeliveryState

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from io import BytesIO
 from itertools import count
 
@@ -11,6 +10,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from relay.core.delivery import Attempt
 from relay.core.events import source_of

@@ -1,10 +1,10 @@
 """Sinks and deliveries over real sockets, in front of sinks that are listed."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from integration.api import ACCOUNTS, JSON, assert_described, bearer, key, problem_in, running
+from msgspec.structs import replace
 
 from relay.core.delivery import Attempt, Delivery, DeliveryState
 from relay.core.events import event_id

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import replace
 
 import orjson
 import pytest
 from kafka.partitions import Partitions
 from kafka.topics import Message
 from kafka.wire import END_TXN
+from msgspec.structs import replace
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 
 import orjson
 import pytest
@@ -10,6 +9,7 @@ from integration.processes import until
 from kafka.partitions import Partitions
 from kafka.topics import Message
 from kafka.wire import END_TXN
+from msgspec.structs import replace
 
 from relay.core.delivery import Delivery
 from relay.core.job import Event, EventType, Job

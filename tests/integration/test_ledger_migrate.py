@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import uuid
-from dataclasses import replace
 from itertools import count
 
 import orjson
@@ -12,6 +11,7 @@ from integration import peers
 from integration.processes import serving, until, write_config
 from kafka.partitions import Partitions
 from kafka.topics import Message
+from msgspec.structs import replace
 
 from relay.__main__ import main
 from relay.core.delivery import Delivery, DeliveryState

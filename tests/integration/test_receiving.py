@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from cryptography.exceptions import InvalidSignature
 from integration.endpoints import EVENT, SECRETS, receiver, send_to, sink_to
 from kept import NotFetchedError
+from msgspec.structs import replace
 from receiving import libraries
 
 from relay.core.delivery import Attempt

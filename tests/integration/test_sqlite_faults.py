@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.core.job import DELETED, Job, JobKey
 from relay.core.record import Batch, Retention

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from authority import Authority
 from integration.endpoints import EVENT, SECRETS, peer, receiver, send_to, sink_to
+from msgspec.structs import replace
 
 from relay.core.delivery import Attempt
 from relay.core.events import structured

@@ -1,9 +1,9 @@
 """Many receivers of one stream of jobs, in virtual time: each hears what it asked for, and Zendesk notices nothing."""
 
 import asyncio
-from dataclasses import replace
 from itertools import product
 
+from msgspec.structs import replace
 from sim.virtual import run
 from sim.world import Receiver, World, data_of
 

@@ -4,11 +4,12 @@ is paused or resumed, and whenever a callback is named.
 
 import asyncio
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sim.virtual import run
 from sim.world import World, data_of
 

@@ -5,8 +5,9 @@ itself a token first. A refresh token is left alone: to try it would use it up, 
 """
 
 import time
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from relay.app.checks import Finding, Verdict
 from relay.config.addresses import is_loopback

@@ -1,11 +1,11 @@
 """A poison id and an outage look the same until there is an answer: one is narrowed down, the other waited out."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.bisection import FAILURES_MAX, PROBES, REFUSALS_MAX, Bisection, Finding, Part
 from relay.core.job import Job

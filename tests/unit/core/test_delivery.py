@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
 from relay.core.delivery import (
     ERROR_CHARACTERS_MAX,
@@ -49,7 +50,7 @@ def record(job, kind, outcome=None):
     kept = job.events
     if kind is EventType.PROGRESSED:
         kept = tuple(other for other in kept if other.type is not kind)
-    return replace(job, sequence=event.sequence, events=(*kept, event), outcome=outcome)
+    return structs.replace(job, sequence=event.sequence, events=(*kept, event), outcome=outcome)
 
 
 def job_with(*kinds, outcome=Outcome.SUCCEEDED):
@@ -132,7 +133,7 @@ class TestNextEvent:
         assert [self.following(job, after, only_failed) for after in range(4)] == [1, 2, None, None]
 
     def test_the_end_of_a_deleted_job_is_still_owed(self):
-        assert self.following(replace(job_with(STARTED, COMPLETED), state="deleted"), 0) == 2
+        assert self.following(structs.replace(job_with(STARTED, COMPLETED), state="deleted"), 0) == 2
 
 
 class TestOwe:
@@ -147,7 +148,7 @@ class TestOwe:
         """Or an endpoint in trouble would be tried with every new progress."""
         waiting = row(2, attempts=2, due_at=400.0, error="503")
         changed = owe(job_with(STARTED, PROGRESSED, PROGRESSED), waiting, EVERYTHING, 200.0)
-        assert changed == replace(waiting, sequence=3)
+        assert changed == structs.replace(waiting, sequence=3)
 
     def test_the_terminal_event_is_tried_at_once_whatever_the_back_off(self):
         waiting = row(1, attempts=2, due_at=90_000.0, error="503")
@@ -316,7 +317,7 @@ class TestOverage:
     @pytest.mark.parametrize(("before", "error"), [("503", "503"), (None, "held up until it was too old")])
     def test_what_has_waited_for_too_long_is_given_up_with_its_last_error(self, before, error):
         waiting = row(attempts=1, due_at=1e12, error=before)
-        dead = replace(waiting, state=DeliveryState.DEAD, settled_at=self.OLD, error=error)
+        dead = structs.replace(waiting, state=DeliveryState.DEAD, settled_at=self.OLD, error=error)
         assert self.overaged(waiting, job_with(STARTED)) == dead
 
     def test_what_waits_behind_it_gets_its_turn(self):
@@ -344,7 +345,7 @@ class TestRevive:
 
     def test_what_waits_is_due_at_once_and_keeps_its_count(self):
         waiting = row(attempts=2, due_at=9e9, error="503")
-        assert revive(waiting, job_with(STARTED), EVERYTHING, 200.0) == replace(waiting, due_at=200.0)
+        assert revive(waiting, job_with(STARTED), EVERYTHING, 200.0) == structs.replace(waiting, due_at=200.0)
 
     def test_what_took_the_place_of_a_replaced_event_is_sent_instead(self):
         closed = row(2, state=DeliveryState.DEAD, settled_at=150.0)

@@ -1,7 +1,6 @@
 """Run as a program, this file writes the examples in docs/events anew: `python tests/unit/core/test_events.py`."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.events import (
     TERMINAL_TYPES,

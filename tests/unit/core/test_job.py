@@ -1,8 +1,7 @@
 """The state table, and what a job says of itself by it. Its row is held by test_job_row."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from relay.core.job import DELETED, STATE_LABELS, STATES, Event, EventType, Job, JobKey, state_of
 from relay.errors import Reason

@@ -1,11 +1,10 @@
 """A job survives its row, and bytes that are no row are refused."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.job import EMPTY_METADATA, Callback, Event, EventType, Items, Job, Outcome
 from relay.core.job_row import ROW_VERSION, decode, encode

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACKS_MAX
 from relay.core.job import (

@@ -1,11 +1,11 @@
 import math
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from relay.core.absence import CONFIRM_MISSES_MIN, PARTS
 from relay.core.bisection import Finding

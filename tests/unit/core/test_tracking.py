@@ -1,6 +1,6 @@
 """Requests to track, one after another, on what is known."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACKS_MAX
 from relay.core.job import LOST, JobKey, TrackRequest

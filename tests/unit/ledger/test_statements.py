@@ -3,9 +3,9 @@
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACK
 from relay.core.delivery import Delivery, DeliveryState

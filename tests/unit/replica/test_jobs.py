@@ -1,9 +1,9 @@
 """The jobs on a replica that may own none: what is asked for goes to the topic, what is read comes from images."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from relay.core.callbacks import CALLBACKS_MAX, CallbacksFull
 from relay.core.job import LOST, Callback, Job, JobKey, TrackRequest

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from sim.owing import ended_job, rows_of
 
 from relay.core.delivery import Attempt, DeliveryState, Schedule, Subscription
@@ -83,5 +84,5 @@ def test_a_row_whose_event_nobody_wants_any_more_is_closed():
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
 def test_a_row_that_is_settled_already_owes_nothing(state):
     on = draft()
-    assert publish(replace(ROW, state=state)).decide(on) is None
+    assert publish(structs.replace(ROW, state=state)).decide(on) is None
     assert on.finish().messages == ()

@@ -1,5 +1,4 @@
-from dataclasses import replace
-
+from msgspec.structs import replace
 from sim.owing import ended_job, rows_of
 
 from relay.core.delivery import Subscription

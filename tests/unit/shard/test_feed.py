@@ -1,9 +1,9 @@
-from dataclasses import replace
 from itertools import count, cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.job import EventType, Job, TrackRequest
 from relay.core.observe import Rules, delete, observe, record, track

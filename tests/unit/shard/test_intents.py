@@ -1,8 +1,7 @@
 """What is decided about jobs, on a draft and without a ledger."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from sim.owing import ended_job
 
 from relay.core.callbacks import CALLBACKS_MAX, CallbacksFull, sink_of

@@ -1,8 +1,7 @@
 """What is decided about deliveries, on a draft and without a ledger."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from sim.owing import ended_job, rows_of
 
 from relay.core.callbacks import sink_of

@@ -1,6 +1,6 @@
 import asyncio
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sim.owing import ended_job
 from sim.virtual import run
 

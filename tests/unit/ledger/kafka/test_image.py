@@ -2,12 +2,12 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import DELETED, Event, EventType, Job

@@ -1,9 +1,8 @@
 """What a newer relay wrote is kept where it can be, and refused by name where it cannot."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from relay.core.delivery import Delivery
 from relay.core.job import Job

@@ -1,9 +1,8 @@
 """A batch survives its records, in whatever pieces they are read."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import Job

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from relay import __version__
@@ -14,6 +15,7 @@ from relay.errors import Reason
 
 USER_AGENT = f"relay/{__version__}"
 DETAIL_CHARACTERS_MAX = 200
+BY_CLASS = MappingProxyType({2: None, 3: Reason.REDIRECT, 4: Reason.REFUSED, 5: Reason.SERVER_ERROR})
 HIDDEN_CHARACTERS_MIN = 4  # a shorter header value is no secret, and would be found in every text
 
 
@@ -95,5 +97,4 @@ def _reason(status: int) -> Reason | None:
             return Reason.RATE_LIMITED
         case 502 | 503 | 504:
             return Reason.UNAVAILABLE
-    by_class = {2: None, 3: Reason.REDIRECT, 4: Reason.REFUSED, 5: Reason.SERVER_ERROR}
-    return by_class.get(status // 100, Reason.UNREADABLE)
+    return BY_CLASS.get(status // 100, Reason.UNREADABLE)

@@ -119,7 +119,7 @@ def running(jars: Path, count: int = 1) -> Iterator[Cluster]:
     """So many brokers on free ports of this machine; killed at the end, and their data removed."""
     with TemporaryDirectory(prefix="relay-kafka-") as folder, ExitStack() as stack:
         certificates = make(Path(folder), host=HOST, client=USER)
-        nodes = [_node(number, Path(folder)) for number in range(1, count + 1)]
+        nodes = _nodes(count, Path(folder))
         brokers = [Broker(node, jars) for node in nodes]
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         for broker in brokers:
@@ -134,10 +134,16 @@ def running(jars: Path, count: int = 1) -> Iterator[Cluster]:
         yield Cluster(bootstrap=bootstrap, brokers=brokers, certificates=certificates)
 
 
-def _node(number: int, folder: Path) -> Node:
-    own = folder / f"node-{number}"
-    own.mkdir()
-    return Node(id=number, ports=dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True)), folder=own)
+def _nodes(count: int, folder: Path) -> list[Node]:
+    """With ports that are chosen together, since nobody listens at any of them before all are chosen."""
+    ports = iter(free_ports(count * len(PROTOCOLS)))
+    nodes = [
+        Node(id=number, ports={protocol: next(ports) for protocol in PROTOCOLS}, folder=folder / f"node-{number}")
+        for number in range(1, count + 1)
+    ]
+    for node in nodes:
+        node.folder.mkdir()
+    return nodes
 
 
 def free_ports(count: int) -> list[int]:

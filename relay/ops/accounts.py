@@ -1,6 +1,6 @@
 """What is told of accounts: counted as it happens, and how they stand at the moment."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import add
 
 from relay.core.standing import AccountStanding, Standing
@@ -43,10 +43,9 @@ class AccountMetrics:
             distribution = self._lag[key] = Distribution(LAG_SECONDS)
         distribution.observe(lag_seconds)
 
-    def looked(self, unseen_seconds: Iterable[float]) -> None:
+    def looked(self, unseen_seconds: Collection[float]) -> None:
         """A reply told of jobs of which nothing was heard for so long."""
-        for seconds in unseen_seconds:
-            self._unseen.observe(seconds)
+        self._unseen.observe_all(unseen_seconds)
 
     def forget(self, account: str) -> None:
         """Nothing that was counted of this account is told any more."""

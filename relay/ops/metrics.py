@@ -1,6 +1,6 @@
 """The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from prometheus_client import (
@@ -78,7 +78,7 @@ class Metrics:
     def detected(self, account: str, lag_seconds: float) -> None:
         self._accounts.detected(account, lag_seconds)
 
-    def looked(self, unseen_seconds: Iterable[float]) -> None:
+    def looked(self, unseen_seconds: Collection[float]) -> None:
         self._accounts.looked(unseen_seconds)
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:

@@ -243,7 +243,7 @@ class Poller:
     async def _looked(self, post: Post, seen: Sequence[Watch], found: Mapping[str, dict[str, Any]], now: float) -> None:
         if len(found) < len(seen):
             seen = [watch for watch in seen if watch.job.id in found]
-        self._around.metrics.looked(now - watch.unseen_since for watch in seen)
+        self._around.metrics.looked([now - watch.unseen_since for watch in seen])
         # Compared as bytes: the usual case, nothing new, costs no more than that.
         changed = [
             (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status

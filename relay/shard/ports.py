@@ -1,6 +1,6 @@
 """What the shard needs from the other rooms, each as narrow as its user; and the settings it is given."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
@@ -103,7 +103,7 @@ class Metrics(Protocol):
 
     def detected(self, account: str, lag_seconds: float) -> None: ...
 
-    def looked(self, unseen_seconds: Iterable[float]) -> None:
+    def looked(self, unseen_seconds: Collection[float]) -> None:
         """A reply told of jobs of which nothing was heard for so long."""
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None: ...

@@ -25,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
     if command in LASTING:
         # While such a command is still being loaded, being told to end is no failure either.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(GOOD))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(GOOD))
+    if command == "serve":
+        signal.signal(signal.SIGHUP, lambda *_: None)  # what it asks to be read again is about to be read
     try:
         code = _run(command, arguments)
         sys.stdout.flush()

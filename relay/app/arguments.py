@@ -78,9 +78,14 @@ def _check(commands: Any, environ: Environ) -> None:  # noqa: ANN401
 
 def _add_config(command: ArgumentParser, environ: Environ) -> None:
     path = _config_path(environ)
-    text = f"the configuration file (here: {path}; set by RELAY_CONFIG)"
+    text = f"the configuration file (here: {_literal(path)}; set by RELAY_CONFIG)"
     command.add_argument("--config", metavar="FILE", type=Path, default=path, help=text)
     command.set_defaults(environ=environ)
+
+
+def _literal(value: object) -> str:
+    """As it stands, in a text that argparse puts values into."""
+    return str(value).replace("%", "%%")
 
 
 def _config_path(environ: Environ) -> Path:
@@ -92,7 +97,9 @@ def _init(commands: Any, environ: Environ) -> None:  # noqa: ANN401
     examples = "  relay init\n  relay init /etc/relay/config.yaml\n  relay init - | less\n"
     command = _command(commands, "init", "write an annotated configuration file", examples)
     where = command.add_mutually_exclusive_group()
-    where.add_argument("file", nargs="?", metavar="FILE", help=f"where to (here: {path}); - for standard output")
+    where.add_argument(
+        "file", nargs="?", metavar="FILE", help=f"where to (here: {_literal(path)}); - for standard output"
+    )
     where.add_argument("--config", metavar="FILE", help="the same")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
     command.set_defaults(default=path)
@@ -210,7 +217,7 @@ Stop relay first; the file stays as it is. What is interrupted is completed by t
 
 def _add_relay(command: ArgumentParser, environ: Environ) -> None:
     default = environ.get("RELAY_URL") or "http://127.0.0.1:8080"
-    text = f"the running relay (here: {default}; set by RELAY_URL)"
+    text = f"the running relay (here: {_literal(default)}; set by RELAY_URL)"
     command.add_argument("--url", type=_url, default=default, help=text)
     command.set_defaults(api_key=environ.get("RELAY_API_KEY") or None)
 

@@ -19,6 +19,7 @@ ANSWER_SECONDS_MAX = 30.0  # beside what the call itself waits
 FILE_SECONDS_MAX = 900.0  # until it begins, or goes on
 CHUNK_BYTES = 256 << 10
 BUSY_SECONDS_MAX = 5.0
+FAILED_SECONDS = 1.0  # before what relay has failed at is asked for again
 BUSY_TRIES_MAX = 12
 START_ONE = "start one with `relay serve`, or say where it is with --url"
 
@@ -40,7 +41,7 @@ def advising() -> Iterator[None]:
 
 
 class BusyError(RelayError):
-    """Relay answers that it cannot now; the same call may work after `seconds`."""
+    """Relay answers that it cannot now, or has failed at it; the same call may work after `seconds`."""
 
     def __init__(self, detail: str, seconds: float) -> None:
         super().__init__(detail)
@@ -100,6 +101,8 @@ class Caller:
             headers = {name.lower(): value for name, value in response.headers.items()}
             seconds = retry_after_seconds(headers, now=0.0) or 1.0
             raise BusyError(f"relay at {self._url} is busy: {detail(answer)}", seconds)
+        if response.status >= 500 and "code" in answer:
+            raise BusyError(f"relay at {self._url} fails: {detail(answer)}", FAILED_SECONDS)
         if response.status in {401, 403}:
             raise ConfigError(f"relay at {self._url} answers {response.status}: {detail(answer)}; set RELAY_API_KEY")
         if not {"code", expects} & answer.keys():

@@ -66,10 +66,17 @@ class RefreshTokenAuth(Section):
 Auth = Annotated[BearerAuth | ApiTokenAuth | ClientCredentialsAuth | RefreshTokenAuth, Field(discriminator="kind")]
 
 
+class RateDefaults(Rate):
+    """A part of a rate, whose rules are for the whole."""
+
+    def rules(self) -> Iterable[Fault]:
+        return ()
+
+
 class AccountDefaults(Section):
     """What holds for every account that does not say otherwise. `load` has merged it into the accounts already."""
 
-    rate: Rate = Rate()
+    rate: RateDefaults = RateDefaults()
     polling: Polling = Polling()
     auth: Auth | None = None
 
@@ -89,9 +96,9 @@ class Account(Section):
     ca_file: FilePath | None = None
 
     @property
-    def host_names(self) -> frozenset[str]:
-        """The hosts that the account's job URLs may have, without port."""
-        return frozenset({urlsplit(self.base_url).hostname or "", *self.hosts})
+    def authorities(self) -> frozenset[str]:
+        """The hosts that the account's job URLs may have, with a port where it is not the scheme's own."""
+        return frozenset({urlsplit(self.base_url).netloc, *self.hosts})
 
     def rules(self) -> Iterable[Fault]:
         if self.base_url.startswith("http:") and not self.allow_http:
@@ -101,19 +108,27 @@ class Account(Section):
                 yield Fault(path=("headers", name), text="is set by auth")
 
 
-def _one_account_per_host(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
-    """Two accounts on one host would spend one rate limit twice; on loopback they are for trying things out."""
+def claimed(account: Account) -> Iterable[tuple[str, str]]:
+    """What no other account may have, with the key that it comes from.
+
+    Two accounts at one place would spend one rate limit twice; on loopback they are for trying things out.
+    """
+    for authority in sorted(account.authorities):
+        if not is_loopback(urlsplit(f"//{authority}").hostname or ""):
+            yield authority, "hosts" if authority in account.hosts else "base_url"
+
+
+def _one_account_per_place(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     owners: dict[str, str] = {}
     faults = []
     for index, account in enumerate(accounts):
-        for host in sorted(account.host_names):
-            owner = owners.setdefault(host, account.name)
-            if owner != account.name and not is_loopback(host):
-                key = "hosts" if host in account.hosts else "base_url"
-                faults.append(Fault(path=(index, key), text=f"{host} belongs to the account {owner} already"))
+        for authority, key in claimed(account):
+            owner = owners.setdefault(authority, account.name)
+            if owner != account.name:
+                faults.append(Fault(path=(index, key), text=f"{authority} belongs to the account {owner} already"))
     if faults:
         raise broken(faults)
     return accounts
 
 
-Accounts = Annotated[Listed[Account], AfterValidator(unique("name")), AfterValidator(_one_account_per_host)]
+Accounts = Annotated[Listed[Account], AfterValidator(unique("name")), AfterValidator(_one_account_per_place)]

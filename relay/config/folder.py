@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from relay.config.accounts import Account, Accounts
-from relay.config.addresses import is_loopback
+from relay.config.accounts import Account, Accounts, claimed
 from relay.config.document import Document, read
 from relay.config.faults import Fault, KeyPath, dotted
 from relay.config.interpolation import ReadText
@@ -73,9 +72,8 @@ def claims_of(accounts: Iterable[Account]) -> Iterable[tuple[Claim, KeyPath]]:
     """Each claim with the key that it comes from."""
     for index, account in enumerate(accounts):
         yield ("name", account.name), ("accounts", index, "name")
-        for host in sorted(account.host_names):
-            if not is_loopback(host):
-                yield ("host", host), ("accounts", index, "hosts" if host in account.hosts else "base_url")
+        for authority, key in claimed(account):
+            yield ("host", authority), ("accounts", index, key)
 
 
 def _claims(path: Path, accounts: Sequence[Account], document: Document) -> Mapping[Claim, str]:

@@ -84,8 +84,9 @@ def _application(*routes: Route, elsewhere: Handler | None = None) -> web.Applic
     for method, path, handler in routes:
         app.router.add_route(method, path, _answering(handler), expect_handler=wait_for_invitation)
         if method == hdrs.METH_GET:
-            app.router.add_route(hdrs.METH_HEAD, path, _answering(handler))
-    app.router.add_route(hdrs.METH_ANY, ANYWHERE, _answering(elsewhere or _no_such_call))
+            app.router.add_route(hdrs.METH_HEAD, path, _answering(handler), expect_handler=wait_for_invitation)
+    otherwise = _answering(elsewhere or _no_such_call)
+    app.router.add_route(hdrs.METH_ANY, ANYWHERE, otherwise, expect_handler=wait_for_invitation)
     return app
 
 

@@ -31,8 +31,8 @@ def write_jobs_cursor(cursor: Cursor) -> str:
 
 def read_jobs_cursor(text: str) -> Cursor:
     match read(text):
-        case [float() | int() as tracked_at, str() as account, str() as job_id]:
-            return Cursor(tracked_at=tracked_at, account=account, id=job_id)
+        case [tracked_at, str() as account, str() as job_id] if _is_number(tracked_at):
+            return Cursor(tracked_at=float(tracked_at), account=account, id=job_id)
     raise ValueError("not the fields of a cursor of jobs")
 
 
@@ -52,13 +52,17 @@ def _is_position(field: object) -> bool:
     return isinstance(field, int) and not isinstance(field, bool) and 0 <= field < 1 << 63
 
 
+def _is_number(field: object) -> bool:
+    return isinstance(field, float | int) and not isinstance(field, bool)
+
+
 def write_deliveries_cursor(key: DeliveryKey) -> str:
     return write(*key)
 
 
 def read_deliveries_cursor(text: str) -> DeliveryKey:
     match read(text):
-        case [float() | int() as tracked_at, str() as account, str() as job_id, str() as sink]:
+        case [tracked_at, str() as account, str() as job_id, str() as sink] if _is_number(tracked_at):
             return DeliveryKey(float(tracked_at), account, job_id, sink)
     raise ValueError("not the fields of a delivery")
 

@@ -89,7 +89,8 @@ class Problem(RelayError):  # noqa: N818 - RFC 9457's word
         super().__init__(detail)
         self.status = status
         self.code = code
-        self.detail = detail
+        # It may quote a header, and bytes of one that are not UTF-8 come as what cannot be encoded.
+        self.detail = detail.encode(errors="replace").decode()
         self.faults = faults
         self.headers = headers or {}
 

@@ -13,8 +13,11 @@ OURS = "relay."
 OF_ALL_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
-def configure(*, style: str, level: str, stream: TextIO | None = None) -> Any:  # noqa: ANN401 - structlog's own type
-    """A logger. `style`: json or console; json turns to console where a person looks on. `level`: see LEVELS."""
+def configure(*, style: str, level: str, stream: TextIO | None = None, colours: bool = True) -> Any:  # noqa: ANN401 - structlog's own type
+    """A logger. `style`: json or console; json turns to console where a person looks on. `level`: see LEVELS.
+
+    `colours`: at a terminal.
+    """
     stream = sys.stdout if stream is None else stream
     readable = style == "console" or stream.isatty()
     logger = structlog.wrap_logger(
@@ -22,7 +25,7 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> Any:  
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable),
-            *(_console(colors=stream.isatty()) if readable else _json()),
+            *(_console(colors=colours and stream.isatty()) if readable else _json()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )

@@ -34,7 +34,7 @@ def trouble() -> Iterator[Measurement]:
             relay(folders["healthy"], accounts, sinks(there, "healthy", troubled=0)) as well,
             relay(folders["troubled"], accounts, sinks(there, "troubled", troubled=HANGING + FAILING)) as troubled,
         ):
-            time.sleep(POLL_SECONDS)  # after a start no account is asked before: what comes sooner is asked for together
+            time.sleep(POLL_SECONDS)  # after a start no account is asked before, and what came sooner then all together
             submit((well, troubled))
             time.sleep(LATE_SECONDS + SECONDS)
             late = awaited(there)

@@ -174,6 +174,19 @@ async def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(intake
     assert problem_in(413, "application/problem+json", content)["code"] == "body_too_large"
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("PATCH", 405)])
+async def test_what_a_call_without_a_body_expects_does_not_matter(intake, method, status):
+    response, _ = await intake.call(method, "/v1/jobs", headers={"Expect": "foo"})
+    assert response.status == status
+
+
+async def test_a_header_that_is_no_text_is_refused_in_a_problem_document(intake):
+    head = head_of("Content-Length: 1").replace("application/json", "\xff").encode("latin-1")
+    head, content = await raw(intake.port, head, b" ")
+    assert problem_in(415, "application/problem+json", content)["code"] == "unsupported_media_type"
+    assert " 415 " in head.splitlines()[0]
+
+
 async def test_a_client_that_asks_before_sending_is_invited(intake):
     reader, writer = await asyncio.open_connection("127.0.0.1", intake.port)
     writer.write(head_of("Content-Length: 10", "Expect: 100-continue").encode())

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,40 @@ def test_exit_codes(command, capsys, what, code):
     assert command(what) == code
     error = capsys.readouterr().err
     assert error == (f"{what}\n" if isinstance(what, RelayError) else "")
+
+
+@pytest.fixture
+def _signals():
+    """The handlers as they were, afterwards."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+class TestWhatRunsForever:
+    @pytest.fixture
+    def loading(self, monkeypatch):
+        """A signal that comes while the command is loaded; the exit code."""
+
+        def signalled(command, number):
+            run = SimpleNamespace(run=lambda **_: 7)
+            monkeypatch.setattr(__main__, "import_module", lambda _: signal.raise_signal(number) or run)
+            try:
+                return __main__.main([command])
+            except SystemExit as ended:
+                return ended.code
+
+        return signalled
+
+    @pytest.mark.parametrize("command", ["serve", "simulate", "demo", "receive"])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_is_no_failure_to_be_told_to_end_before_it_runs(self, loading, command, number):
+        assert loading(command, number) == 0
+
+    def test_the_service_outlives_a_hangup_that_comes_too_early(self, loading):
+        assert loading("serve", signal.SIGHUP) == 7
 
 
 def test_a_bug_is_not_hidden(command):

@@ -20,7 +20,8 @@ from relay.shard.ports import Log
 def run(*, config: Path, environ: Mapping[str, str]) -> int:
     """Raises ConfigError: it cannot start like this."""
     sources = Sources(config, environ)
-    log = configure(style=sources.config.log.format, level=sources.config.log.level)
+    section = sources.config.log
+    log = configure(style=section.format, level=section.level, colours=not environ.get("NO_COLOR"))
     try:
         process.run_until_signal(serve(sources, log))
     except ConfigError as error:

@@ -105,3 +105,12 @@ def test_nothing_secret_is_shown_by_help(capsys):
         with pytest.raises(SystemExit):
             parse(f"{command} --help", RELAY_API_KEY="very-secret", RELAY_WEBHOOK_SECRET="very-secret")
     assert "very-secret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", ["serve", "init", "track"])
+def test_help_shows_what_the_environment_says_as_it_stands(line, capsys):
+    environ = {"RELAY_CONFIG": "a%b.yaml", "RELAY_URL": "http://u:p%40@127.0.0.1:1"}
+    with pytest.raises(SystemExit) as ended:
+        parser(environ).parse_args([line, "--help"])
+    assert ended.value.code == 0
+    assert ("p%40" if line == "track" else "a%b.yaml") in capsys.readouterr().out

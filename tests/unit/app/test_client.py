@@ -56,6 +56,12 @@ async def test_a_relay_under_pressure_says_when_to_come_back():
     assert busy.value.seconds == 2.0
 
 
+async def test_what_relay_has_failed_at_may_be_asked_again():
+    async with relay(500, '{"code":"ledger_unavailable","detail":"nothing is promised"}') as (caller, _):
+        with pytest.raises(BusyError, match="fails: nothing is promised"):
+            await caller.call("GET", "/", expects="jobs")
+
+
 @pytest.mark.parametrize("answer", ["", "<html>", "[]", '{"error":"InvalidEndpoint"}'])
 async def test_something_else_that_answers_is_no_relay(answer):
     async with relay(200, answer) as (caller, _):

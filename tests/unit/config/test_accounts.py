@@ -55,9 +55,9 @@ def test_a_base_url_is_kept_in_one_form(loaded, written, kept):
     assert found.base_url == kept
 
 
-def test_an_account_knows_its_host_names(loaded):
+def test_an_account_knows_what_its_urls_may_have(loaded):
     (found,) = accounts(loaded, account(more="hosts: [help.acme.com], auth: {kind: bearer, token: t}"))
-    assert found.host_names == {"acme.zendesk.com", "help.acme.com"}
+    assert found.authorities == {"acme.zendesk.com", "help.acme.com"}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8090", "localhost:8090", "[::1]:8090"])
@@ -65,6 +65,21 @@ def test_on_loopback_accounts_may_share_a_base_url(loaded, host):
     plain = "allow_http: true, auth: {kind: bearer, token: t}"
     one, other = accounts(loaded, account("a", f"http://{host}", plain), account("b", f"http://{host}", plain))
     assert one.base_url == other.base_url
+
+
+def test_accounts_at_different_ports_of_a_host_are_different(loaded):
+    one, other = (f"https://gateway.example.com:{port}" for port in (8443, 9443))
+    found = accounts(loaded, account("a", one), account("b", other))
+    assert [each.base_url for each in found] == [one, other]
+
+
+def test_a_rule_of_rates_holds_for_the_whole_that_an_account_has(loaded):
+    before = "account_defaults: {rate: {floor_requests_per_minute: 100}}\n"
+    plain = "auth: {kind: bearer, token: t}"
+    (found,) = accounts(loaded, account(more=f"rate: {{max_requests_per_minute: 200}}, {plain}"), before=before)
+    assert found.rate.floor_requests_per_minute == 100
+    with pytest.raises(ConfigError, match="must not be above max_requests_per_minute, which is 60"):
+        accounts(loaded, account(), before=before)
 
 
 def test_an_account_may_name_its_own_host_again(loaded):

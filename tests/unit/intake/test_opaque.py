@@ -53,3 +53,16 @@ def test_any_other_text_is_a_value_error(read, text):
 def test_a_place_is_of_numbers_that_a_ledger_can_hold(fields):
     with pytest.raises(ValueError, match="cursor"):
         opaque.read_place(opaque.write(*fields))
+
+
+@pytest.mark.parametrize("moment", [True, None, "1"])
+@pytest.mark.parametrize("read", [opaque.read_jobs_cursor, opaque.read_deliveries_cursor])
+def test_a_moment_is_a_number(read, moment):
+    with pytest.raises(ValueError, match="not the fields"):
+        read(opaque.write(moment, "a", "b", "c"))
+
+
+@pytest.mark.parametrize("moment", [1, 2**63])
+def test_a_whole_moment_is_taken_as_the_ledger_has_it(moment):
+    found = opaque.read_jobs_cursor(opaque.write(moment, "a", "b")).tracked_at
+    assert (type(found), found) == (float, moment)

@@ -56,3 +56,9 @@ def test_what_cannot_be_taken_now_says_when_to_come_back(error, status, code, re
 
 def test_the_ledgers_own_words_are_not_shown():
     assert "secret" not in unavailable(LedgerError("/secret/path")).detail
+
+
+def test_what_it_quotes_can_always_be_sent():
+    quoted = b"text/\xff".decode(errors="surrogateescape")
+    document = orjson.loads(Problem(415, Code.UNSUPPORTED_MEDIA_TYPE, f"{quoted} is not taken").document())
+    assert document["detail"] == "text/? is not taken"

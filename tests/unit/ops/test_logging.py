@@ -100,6 +100,12 @@ class TestConsole:
         assert not stream.getvalue().startswith("{")
         assert "\x1b[" in stream.getvalue()
 
+    def test_colours_can_be_left_out(self):
+        stream = Terminal()
+        configure(style="json", level="info", stream=stream, colours=False).info("service.started", jobs=3)
+        assert "jobs=3" in stream.getvalue()
+        assert "\x1b[" not in stream.getvalue()
+
     def test_an_exception_comes_with_its_traceback(self):
         stream = io.StringIO()
         log = configure(style="console", level="info", stream=stream)

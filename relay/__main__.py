@@ -10,8 +10,14 @@ from importlib import import_module
 from relay.app.arguments import parser
 from relay.errors import ConfigError, RelayError
 
-GOOD, FAILED, USAGE = 0, 1, 2
-LASTING = frozenset({"serve", "simulate", "demo", "receive"})  # they run until they are told to end
+FAILED, USAGE = 1, 2
+TOLD_TO_END = frozenset({signal.SIGTERM, signal.SIGINT})
+LISTENING = {  # what each command listens to while it runs
+    "serve": TOLD_TO_END | {signal.SIGHUP},
+    "simulate": TOLD_TO_END,
+    "demo": TOLD_TO_END,
+    "receive": TOLD_TO_END,
+}
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -23,12 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         grammar.print_help(sys.stderr)
         return USAGE
-    if command in LASTING:
-        # While such a command is still being loaded, being told to end is no failure either.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(GOOD))
-    if command == "serve":
-        signal.signal(signal.SIGHUP, lambda *_: None)  # what it asks to be read again is about to be read
+    # While a command is being loaded signals wait for it: what is imported does not take being interrupted well.
+    signal.pthread_sigmask(signal.SIG_BLOCK, LISTENING.get(command, ()))
     try:
         code = _run(command, arguments)
         sys.stdout.flush()

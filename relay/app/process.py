@@ -17,7 +17,7 @@ def run(command: Coroutine[Any, Any, Result]) -> Result:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(command)
     finally:
-        command.close()  # a signal may have come before it began
+        command.close()  # it may not have begun
 
 
 def run_until_signal(command: Coroutine[Any, Any, Result]) -> Result:
@@ -36,8 +36,14 @@ def stop_signal() -> asyncio.Event:
     """Set by SIGTERM or SIGINT, which from now on do nothing else."""
     stop = asyncio.Event()
     for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        on_signal(number, stop.set)
     return stop
+
+
+def on_signal(number: signal.Signals, call: Callable[[], object]) -> None:
+    """What to do at each such signal from now on, and at one that has waited while the command was being loaded."""
+    asyncio.get_running_loop().add_signal_handler(number, call)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 @asynccontextmanager

@@ -44,38 +44,29 @@ def test_exit_codes(command, capsys, what, code):
     assert error == (f"{what}\n" if isinstance(what, RelayError) else "")
 
 
-@pytest.fixture
-def _signals():
-    """The handlers as they were, afterwards."""
-    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
-    yield
-    for number, handler in before:
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("_signals")
-class TestWhatRunsForever:
+class TestSignalsWhileACommandIsLoaded:
     @pytest.fixture
-    def loading(self, monkeypatch):
-        """A signal that comes while the command is loaded; the exit code."""
+    def waiting(self, monkeypatch):
+        """What has come by then, and waits."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
         def signalled(command, number):
-            run = SimpleNamespace(run=lambda **_: 7)
+            run = SimpleNamespace(run=lambda **_: 0)
             monkeypatch.setattr(__main__, "import_module", lambda _: signal.raise_signal(number) or run)
-            try:
-                return __main__.main([command])
-            except SystemExit as ended:
-                return ended.code
+            assert __main__.main([command]) == 0
+            assert signal.sigpending() == {number}
+            return signal.sigwait({number})
 
-        return signalled
+        yield signalled
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @pytest.mark.parametrize("command", ["serve", "simulate", "demo", "receive"])
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_it_is_no_failure_to_be_told_to_end_before_it_runs(self, loading, command, number):
-        assert loading(command, number) == 0
+    def test_to_be_told_to_end_waits(self, waiting, command, number):
+        assert waiting(command, number) == number
 
-    def test_the_service_outlives_a_hangup_that_comes_too_early(self, loading):
-        assert loading("serve", signal.SIGHUP) == 7
+    def test_a_hangup_waits_for_the_service(self, waiting):
+        assert waiting("serve", signal.SIGHUP) == signal.SIGHUP
 
 
 def test_a_bug_is_not_hidden(command):

@@ -34,7 +34,7 @@ async def serve(sources: Sources, log: Log) -> None:
     _raise_file_limit()
     memory.begin_start()
     stop, hang_up = process.stop_signal(), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
+    process.on_signal(signal.SIGHUP, hang_up.set)
     async with AsyncExitStack() as stack, process.until(stop):  # brokers may be waited for, for ever
         service = await stack.enter_async_context(running(sources.config, log=log))
         memory.end_start()

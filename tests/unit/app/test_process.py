@@ -38,9 +38,23 @@ def test_commands_run_on_uvloop_where_it_installs():
     assert process.run(command()) is uvloop.Loop
 
 
-def test_a_signal_before_it_begins_leaves_nothing_behind(monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_has_waited_is_heard(number):
+    async def command():
+        stop = process.stop_signal()
+        async with asyncio.timeout(5):
+            await stop.wait()
+        return "drained"
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, process.STOP_SIGNALS)
+    signal.raise_signal(number)
+    assert process.run(command()) == "drained"
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(process.STOP_SIGNALS)
+
+
+def test_a_command_that_does_not_begin_leaves_nothing_behind(monkeypatch):
     command = asyncio.sleep(0)
-    monkeypatch.setattr(process, "_loop_factory", lambda: sys.exit(0))  # as the signal's handler does
+    monkeypatch.setattr(process, "_loop_factory", lambda: sys.exit(0))
     with pytest.raises(SystemExit):
         process.run(command)
     assert inspect.getcoroutinestate(command) == inspect.CORO_CLOSED

@@ -55,8 +55,7 @@ class Distribution:
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+        self.observe_all((value,))
 
     def observe_all(self, values: Collection[float]) -> None:
         counts, bounds = self._counts, self._bounds

@@ -4,12 +4,10 @@ Go verifies the checksums of what it fetches, and keeps its own copies where it 
 """
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
-from kept import NotFetchedError, cache, kept
+from kept import cache, kept, printed, said
 
 HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 
@@ -59,18 +57,14 @@ def _place(module: str, name: str) -> Path:
 
 
 def _go(*arguments: str, cwd: Path) -> str:
-    done = subprocess.run(
-        ("go", *arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=FETCH_SECONDS_MAX,
-        cwd=cwd,
-        env={**os.environ, "GOBIN": str(cwd), "GOWORK": "off"},
-    )
-    if done.returncode != 0:
-        raise NotFetchedError(f"go {arguments[0]}: {(done.stderr or done.stdout)[-1000:]}")
-    return done.stdout
+    return printed("go", *arguments, cwd=cwd, seconds_max=FETCH_SECONDS_MAX, GOBIN=str(cwd), GOWORK="off")
+
+
+def fetch() -> None:
+    """All of it that is not there yet. Raises NotFetchedError."""
+    helm()
+    for name in SCHEMAS:
+        schema(name)
 
 
 def main() -> None:
@@ -81,12 +75,7 @@ def main() -> None:
         print("Without go the tests of the chart and of the compose file are skipped.", flush=True)
         return
     print("Building helm with Go (once; this takes some minutes) …", flush=True)
-    try:
-        helm()
-        for name in SCHEMAS:
-            schema(name)
-    except NotFetchedError as error:
-        print(f"{error}\nThe tests of the chart and of the compose file are skipped.", flush=True)
+    said(fetch, "The tests of the chart and of the compose file are skipped.")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from kept import NotFetchedError, cache, kept
+from kept import NotFetchedError, cache, kept, said
 
 POM = Path(__file__).with_name("pom.xml")
 FETCH_SECONDS_MAX = 300
@@ -59,10 +59,7 @@ def main() -> None:
         print(f"Without {' and '.join(lacking)} the tests that need a Kafka broker are skipped.", flush=True)
         return
     print(f"Fetching Apache Kafka {version()} with Maven to {home()} (once) …", flush=True)
-    try:
-        fetch()
-    except NotFetchedError as error:
-        print(f"{error}\nThe tests that need a Kafka broker are skipped.", flush=True)
+    said(fetch, "The tests that need a Kafka broker are skipped.")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,10 @@ The versions and their checksums stand in package-lock.json and go.sum. Go keeps
 """
 
 import hashlib
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
-from kept import NotFetchedError, cache, kept
+from kept import cache, kept, printed, said
 
 HERE = Path(__file__).parent
 NODE = ("package.json", "package-lock.json")
@@ -26,35 +24,21 @@ def node() -> Path:
 def _node(scratch: Path) -> Path:
     for name in NODE:
         shutil.copyfile(HERE / name, scratch / name)
-    _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=scratch)
+    printed("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=scratch, seconds_max=FETCH_SECONDS_MAX)
     return scratch / "node_modules"
 
 
 def go() -> tuple[Path, ...]:
     """What a module needs to be built without a network: these files of it. Raises NotFetchedError."""
-    _run("go", "mod", "download", cwd=HERE)  # which does nothing where Go has them already
+    # Which does nothing where Go has them already.
+    printed("go", "mod", "download", cwd=HERE, seconds_max=FETCH_SECONDS_MAX, GOWORK="off")
     return tuple(HERE / name for name in GO)
-
-
-def _run(*command: str, cwd: Path) -> None:
-    env = {**os.environ, "GOWORK": "off"}
-    try:
-        done = subprocess.run(
-            command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS_MAX
-        )
-    except FileNotFoundError:
-        raise NotFetchedError(f"{command[0]} is not installed") from None
-    if done.returncode != 0:
-        raise NotFetchedError(f"{' '.join(command[:3])}: {(done.stderr or done.stdout)[-1000:]}")
 
 
 def main() -> None:
     """`make test` begins with this, so that a person sees what will be skipped. It takes some seconds at most."""
     for language, fetch in (("Node", node), ("Go", go)):
-        try:
-            fetch()
-        except NotFetchedError as error:
-            print(f"{error}\nThe receivers of docs/receiving.md in {language} are not tried.", flush=True)
+        said(fetch, f"The receivers of docs/receiving.md in {language} are not tried.")
 
 
 if __name__ == "__main__":

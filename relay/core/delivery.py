@@ -184,6 +184,9 @@ def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Eve
     """
     if after_sequence >= job.sequence:  # so it mostly is, and this is asked several times for each delivery
         return None
+    last = job.events[-1]
+    if last.type in TERMINAL_TYPES and wants(subscription, job, last):  # so it mostly is
+        return last
     wanted = [event for event in job.events if event.sequence > after_sequence and wants(subscription, job, event)]
     if not wanted:
         return None

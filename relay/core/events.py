@@ -113,7 +113,9 @@ def trial(sink: str, number: int, now: float) -> CloudEvent:
 
 def structured(event: CloudEvent) -> bytes:
     """The event in CloudEvents' JSON format: one object, attributes first, `data` inside."""
-    return orjson.dumps({**_attributes(event), "data": orjson.Fragment(event.data)})
+    document: dict[str, Any] = _attributes(event)
+    document["data"] = orjson.Fragment(event.data)
+    return orjson.dumps(document)
 
 
 def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
@@ -127,7 +129,8 @@ def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
     ]
 
 
-def _attributes(event: CloudEvent) -> dict[str, str]:
+def _attributes(event: CloudEvent) -> dict[str, Any]:
+    """Those that there are."""
     attributes = {
         "specversion": SPEC_VERSION,
         "id": event.id,
@@ -139,9 +142,12 @@ def _attributes(event: CloudEvent) -> dict[str, str]:
         "dataschema": event.dataschema,
         "partitionkey": event.partitionkey,
         "sequence": event.sequence,
-        "traceparent": event.traceparent,
     }
-    return {name: value for name, value in attributes.items() if value is not None}
+    if event.dataschema is None:
+        del attributes["dataschema"]
+    if event.traceparent is not None:
+        attributes["traceparent"] = event.traceparent
+    return attributes
 
 
 def timestamp(seconds: float) -> str:

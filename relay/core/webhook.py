@@ -3,12 +3,15 @@
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
+
 from relay import __version__
 from relay.core.delivery import Attempt
-from relay.core.events import STRUCTURED_CONTENT_TYPE, CloudEvent
+from relay.core.events import STRUCTURED_CONTENT_TYPE, CloudEvent, structured
 from relay.core.signing import Signer, sign
 from relay.core.zendesk import retry_after_seconds
 from relay.errors import Reason
@@ -19,7 +22,7 @@ BY_CLASS = MappingProxyType({2: None, 3: Reason.REDIRECT, 4: Reason.REFUSED, 5: 
 HIDDEN_CHARACTERS_MIN = 4  # a shorter header value is no secret, and would be found in every text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Webhook:
     """One subscriber's endpoint. `headers`: further ones for every request; they cannot replace ours.
 
@@ -36,21 +39,38 @@ class Webhook:
     allow_private: bool = False
     proxy: str | None = field(default=None, repr=False)
 
+    @cached_property
+    def constant_headers(self) -> Mapping[str, str]:
+        """Those that every request has in common."""
+        ours = {"content-type": self.content_type, "user-agent": USER_AGENT, "accept-encoding": "identity"}
+        return {name.lower(): value for name, value in self.headers.items()} | ours
+
+
+class Request(Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt as it leaves the process. `timestamp`: when it was signed, in seconds since 1970."""
+
+    webhook: Webhook
+    event: CloudEvent
+    timestamp: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def request_of(webhook: Webhook, event: CloudEvent, timestamp: int) -> Request:
+    """`timestamp`: by the system clock, as the receiver compares it with its own."""
+    body = structured(event)
+    headers = request_headers(webhook, event, body, timestamp)
+    return Request(webhook=webhook, event=event, timestamp=timestamp, headers=headers, body=body)
+
 
 def request_headers(webhook: Webhook, event: CloudEvent, body: bytes, timestamp: int) -> dict[str, str]:
-    """All headers of one attempt. `timestamp`: by the system clock, as the receiver compares it with its own."""
-    ours = {
-        "content-type": webhook.content_type,
-        "user-agent": USER_AGENT,
-        "accept-encoding": "identity",
-        "webhook-id": event.id,
-        "webhook-timestamp": str(timestamp),
-    }
+    """All headers of one attempt. `timestamp`: see `request_of`."""
+    headers = {**webhook.constant_headers, "webhook-id": event.id, "webhook-timestamp": str(timestamp)}
     if event.traceparent is not None:
-        ours["traceparent"] = event.traceparent
+        headers["traceparent"] = event.traceparent
     if webhook.secrets:
-        ours["webhook-signature"] = sign(webhook.secrets, event.id, timestamp, body)
-    return {name.lower(): value for name, value in webhook.headers.items()} | ours
+        headers["webhook-signature"] = sign(webhook.secrets, event.id, timestamp, body)
+    return headers
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, now: float, hidden: Iterable[str] = ()) -> Attempt:

@@ -45,8 +45,13 @@ class Ledger(Protocol):
     ) -> Sequence[Job]:
         """Newest first: the newest incarnation of each job that is not deleted, of these accounts (None: all)."""
 
-    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        """PENDING deliveries to the endpoint with `due_at` ≤ now, earliest first, each with its job."""
+    async def due(
+        self, endpoint: str, now: float, limit: int, *, after: Delivery | None = None
+    ) -> Sequence[tuple[Delivery, Job]]:
+        """PENDING deliveries to the endpoint with `due_at` ≤ now, earliest first, each with its job.
+
+        `after`: only those behind where that row stood when it was read, whatever has become of it.
+        """
 
     async def next_due(self, endpoint: str, after: float) -> float | None:
         """The earliest `due_at` > `after` of the PENDING deliveries to the endpoint."""

@@ -26,6 +26,7 @@ SELECT CAST(group_concat(value, char(30)) AS BLOB) FROM (
 DUE = WITH_JOBS.replace(
     ":filter",
     """d.endpoint = ? AND d.state = 'pending' AND d.due_at <= ?
+    AND (d.due_at, d.since, d.tracked_at, d.account, d.job_id, d.sink) > (?, ?, ?, ?, ?, ?)
     ORDER BY d.due_at, d.since, d.tracked_at, d.account, d.job_id, d.sink LIMIT ?""",
 )
 OVERAGED = WITH_JOBS.replace(
@@ -52,6 +53,7 @@ SCAN = WITH_JOBS.replace(
 
 NEWEST = DeliveryKey(float("inf"), "", "", "")
 OLDEST = DeliveryKey(float("-inf"), "", "", "")
+FIRST_DUE = (float("-inf"), float("-inf"), *OLDEST)
 
 
 def deliveries_of(connection: sqlite3.Connection, job: Job) -> Sequence[Delivery]:
@@ -59,8 +61,11 @@ def deliveries_of(connection: sqlite3.Connection, job: Job) -> Sequence[Delivery
     return [delivery_of(connection, row) for row in rows]
 
 
-def due(connection: sqlite3.Connection, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-    return _with_jobs(connection, DUE, (endpoint, now, limit))
+def due(
+    connection: sqlite3.Connection, endpoint: str, now: float, limit: int, after: Delivery | None = None
+) -> Sequence[tuple[Delivery, Job]]:
+    place = FIRST_DUE if after is None else (after.due_at, after.since, *after.key)
+    return _with_jobs(connection, DUE, (endpoint, now, *place, limit))
 
 
 def overaged(

@@ -79,9 +79,15 @@ class MemoryLedger:
         ]
         return jobs[:limit]
 
-    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        due = [delivery for delivery in self._pending(endpoint) if delivery.due_at <= now]
-        due.sort(key=lambda delivery: (delivery.due_at, delivery.since, delivery.key))
+    async def due(
+        self, endpoint: str, now: float, limit: int, *, after: Delivery | None = None
+    ) -> Sequence[tuple[Delivery, Job]]:
+        due = [
+            delivery
+            for delivery in self._pending(endpoint)
+            if delivery.due_at <= now and (after is None or _turn(delivery) > _turn(after))
+        ]
+        due.sort(key=_turn)
         return self._with_jobs(due[:limit])
 
     async def next_due(self, endpoint: str, after: float) -> float | None:
@@ -221,3 +227,8 @@ def _fits_event(wanted: EventFilter, job: Job, event: Event) -> bool:
         and (wanted.types is None or event.type in wanted.types)
         and (wanted.since is None or event.detected_at >= wanted.since)
     )
+
+
+def _turn(delivery: Delivery) -> tuple[float, float, DeliveryKey]:
+    """The order in which what is due is made."""
+    return delivery.due_at, delivery.since, delivery.key

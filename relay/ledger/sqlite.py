@@ -83,8 +83,10 @@ class SqliteLedger:
             found.extend(some)
         return found
 
-    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]:
-        return await self.run(deliveries.due, endpoint, now, limit)
+    async def due(
+        self, endpoint: str, now: float, limit: int, *, after: Delivery | None = None
+    ) -> Sequence[tuple[Delivery, Job]]:
+        return await self.run(deliveries.due, endpoint, now, limit, after)
 
     async def next_due(self, endpoint: str, after: float) -> float | None:
         return await self.run(deliveries.next_due, endpoint, after)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 from relay.core.delivery import Delivery, DeliveryState
 from relay.core.endpoint import Trial
@@ -27,9 +28,11 @@ from relay.shard.sweeping import SWEEP_SECONDS, sweep
 from relay.shard.waiting import IDLE_SECONDS, wait_for
 from relay.shard.writer import Writer
 
-CLAIMS_PER_SLOT = 8  # those underway, those ready to follow, and those that wait for their commit
-CLAIM_BELOW = 0.25  # of that: what is claimed already is read once more with every page
-CLAIMS_MIN = 32  # where one attempt goes first, it is the one of so many that has failed least
+READY_MIN = 32  # claimed, and to follow: where one attempt goes first, it is the one of so many that has failed least
+READY_MAX = 1_024  # for an endpoint so fast that it would wait for the ledger, beside a busy loop tens of milliseconds
+READY_LEFT = 0.5  # of them when more are read
+PREPARED_AHEAD = 15  # together with the next one
+CLAIMS_MAX = 4  # times as many, with those that wait for their commit
 RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
 SLOW_SECONDS = 3_600.0  # what is too old for an endpoint that goes on has so long to be tried after a start
 LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
@@ -67,11 +70,13 @@ class Courier:
         self._outbox = outbox
         self._writer = writer
         self._around = surroundings
-        self._claims_max = max(CLAIMS_PER_SLOT * route.concurrency, CLAIMS_MIN)
+        self._ready_max = self._ready_min = max(2 * route.concurrency, READY_MIN)
         self._claimed = 0
         self._ready: deque[Underway] = deque()  # claimed, and not begun
         self._due = True  # whether the ledger may hold something that is due and not claimed
         self._due_at = -math.inf  # nothing else is due before, wall clock; -inf: not known
+        self._last_read: Delivery | None = None  # of what is due: the next page goes on behind it
+        self._released_at = math.inf  # when the earliest is due that was put back or passed over since
         self._swept_at = self.turned_at
         self._wake = asyncio.Event()
         self._stopping = False
@@ -90,7 +95,8 @@ class Courier:
             return  # until it is let go; then it is looked at again
         now = self._around.clock.now()
         if row.due_at <= now:
-            self._due = self._due or self._due_at <= now or not self._take_up(row, job)
+            if self._due or self._due_at <= now or not self._take_up(row, job):
+                self._look_for(row)
         elif row.due_at < self._due_at:
             self._due_at = row.due_at
         else:
@@ -98,12 +104,24 @@ class Courier:
         self._wake.set()
 
     def _take_up(self, row: Delivery, job: Job | None) -> bool:
-        full = self._claimed >= self._claims_max
-        if job is None or self._stopping or full or self.endpoint.stands(self._around.clock.monotonic()):
+        if (
+            job is None
+            or self._stopping
+            or self._full(self._ready_max)
+            or self.endpoint.stands(self._around.clock.monotonic())
+        ):
             return False
         self._ready.append(self._writer.take(row, job))
         self._claimed += 1
         return True
+
+    def _full(self, ready: float) -> bool:
+        return len(self._ready) >= ready or self._claimed >= CLAIMS_MAX * self._ready_max
+
+    def _look_for(self, *rows: Delivery) -> None:
+        """These are due and not claimed."""
+        self._due = True
+        self._released_at = min(self._released_at, *(row.due_at for row in rows))
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those underway are settled. Idempotent."""
@@ -157,19 +175,26 @@ class Courier:
 
     def _wants(self) -> bool:
         """More of what is due; pages make it cheap."""
-        due = self._due or self._due_at <= self._around.clock.now()
-        return due and self._claimed <= self._claims_max * CLAIM_BELOW
+        if self._full(READY_LEFT * self._ready_max):
+            return False
+        return self._due or self._due_at <= self._around.clock.now()
 
     async def _claim(self) -> None:
-        now, limit = self._around.clock.now(), self._claims_max - self._claimed
-        self._due = False
+        now, limit = self._around.clock.now(), self._ready_max - len(self._ready)
+        last = self._last_read
+        after = None if last is None or self._released_at <= last.due_at else last
+        self._due, self._last_read, self._released_at = False, None, math.inf
         try:
-            taken = await self._writer.claim(self._name, partial(self._outbox.due, self._name, now), limit)
+            taken, rows = await self._writer.claim(partial(self._outbox.due, self._name, now, limit, after=after))
+            dry = not self._ready and after is not None
             self._claimed += len(taken)
             self._ready.extend(taken)
-            if len(taken) == limit:
-                self._due = True
-            elif self._due_at <= now:
+            if len(rows) == limit:
+                self._due, self._last_read = True, rows[-1][0]
+                self._ready_max = min(2 * self._ready_max, READY_MAX) if dry else self._ready_max
+                return
+            self._ready_max = self._ready_min
+            if self._due_at <= now:
                 self._due_at = math.inf
                 due_at = await self._outbox.next_due(self._name, now)
                 self._due_at = min(self._due_at, math.inf if due_at is None else due_at)
@@ -192,7 +217,10 @@ class Courier:
         if self.endpoint.one_first:
             best = min(range(len(self._ready)), key=lambda index: self._ready[index].delivery.attempts)
             self._ready.rotate(-best)
-        return self._ready.popleft()
+        underway = self._ready.popleft()
+        if underway.prepared is None:
+            self._delivering.prepare((underway, *islice(self._ready, PREPARED_AHEAD)))
+        return underway
 
     async def _attempts(self, attempts: asyncio.TaskGroup, underway: Underway, trial: Trial) -> None:
         """This one, and then others as long as there is room for one more: a task for each would cost too much."""
@@ -206,6 +234,8 @@ class Courier:
             if self.endpoint.stands(now):
                 self._put_back()
                 self._wake.set()
+            elif self._wants():
+                self._wake.set()
             more = self._may_begin(now)
             if more:
                 underway, trial = self._next(), self.endpoint.begin(now)
@@ -216,7 +246,7 @@ class Courier:
     ) -> None:
         match ended:
             case None:  # nothing has come of it, and it is still due
-                self._due = True
+                self._look_for(underway.delivery)
                 self._release([underway])
                 self._wake.set()
             case Published():
@@ -234,7 +264,8 @@ class Courier:
 
     def _put_back(self) -> None:
         """What was claimed and not begun, unharmed."""
-        self._due = self._due or bool(self._ready)
+        if self._ready:
+            self._look_for(*(underway.delivery for underway in self._ready))
         self._release(self._ready)
         self._ready.clear()
 
@@ -244,7 +275,7 @@ class Courier:
             self._writer.release(underway)
 
     async def _sweep(self) -> None:
-        self._due = True  # for what follows what is given up
+        self._due, self._last_read = True, None  # for what follows what is given up, and was passed over meanwhile
         with suppress(LedgerError, Unavailable):  # what is too old is so in a minute, too
             await sweep(self._name, self.route.schedule, self._outbox, self._writer, self._around.clock)
 

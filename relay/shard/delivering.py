@@ -1,12 +1,12 @@
 """One attempt to deliver: what is sent, to whom, and what is to be recorded of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from relay.core.delivery import Attempt, Delivery, Subscription, give_up, owe, owed
 from relay.core.events import render
-from relay.core.job import Event, Job
-from relay.shard.claims import Underway
+from relay.core.job import Job
+from relay.shard.claims import Prepared, Underway
 from relay.shard.ports import Sink, Surroundings
 from relay.shard.routes import Recipient, Route
 from relay.shard.settling import Change, Settle
@@ -26,6 +26,13 @@ class Delivering:
         self._suspension = suspension
         self._around = surroundings
 
+    def prepare(self, ahead: Iterable[Underway]) -> None:
+        """What will be sent next. One after the other takes half the time that it takes between requests."""
+        for underway in ahead:
+            recipient = self._route.recipient(underway.delivery, underway.job)
+            if recipient.callback is None:  # whose sink is made anew for each attempt
+                underway.prepared = self._prepared(underway, recipient)
+
     async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change | None:
         """Send what is owed, once; what is to be recorded of it. A Change: there was nothing to be sent.
 
@@ -34,15 +41,15 @@ class Delivering:
         recipient = self._route.recipient(underway.delivery, underway.job)
         if recipient.sink is None:
             return Change(underway=underway, rule=partial(_not_allowed, subscription=recipient.subscription))
-        event = owed(underway.delivery, underway.job, recipient.subscription)
-        if event is None:  # the subscription was changed while it waited
+        prepared = underway.prepared or self._prepared(underway, recipient)
+        if prepared is None:  # the subscription was changed while it waited
             return Change(underway=underway, rule=partial(_not_wanted, subscription=recipient.subscription))
-        attempt = await self._send(recipient.sink, recipient, underway.job, event)
+        attempt = await self._send(recipient.sink, prepared)
         if attempt is None:
             return None
         return Settle(
             underway=underway,
-            attempted_sequence=event.sequence,
+            attempted_sequence=prepared.event.sequence,
             attempt=attempt,
             subscription=recipient.subscription,
             schedule=self._route.schedule,
@@ -50,10 +57,17 @@ class Delivering:
             probe=probe,
         )
 
-    async def _send(self, sink: Sink, recipient: Recipient, job: Job, event: Event) -> Attempt | None:
-        began = self._around.clock.monotonic()
+    def _prepared(self, underway: Underway, recipient: Recipient) -> Prepared | None:
+        """None: nothing is owed to it."""
+        job, event = underway.job, owed(underway.delivery, underway.job, recipient.subscription)
+        if event is None or recipient.sink is None:
+            return None
         message = render(job, event, self._source(job.account), recipient.callback)
-        attempt = await self._suspension.unless(partial(sink.send, message))
+        return Prepared(event, recipient.sink.prepare(message))
+
+    async def _send(self, sink: Sink, prepared: Prepared) -> Attempt | None:
+        began = self._around.clock.monotonic()
+        attempt = await self._suspension.unless(partial(sink.send, prepared.message))
         if attempt is not None:
             seconds = self._around.clock.monotonic() - began
             self._around.metrics.delivery(self._route.label, attempt.reason or "delivered", seconds)

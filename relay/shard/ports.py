@@ -31,7 +31,10 @@ class Zendesk(Protocol):
 
 
 class Sink(Protocol):
-    async def send(self, event: CloudEvent) -> Attempt:
+    def prepare(self, event: CloudEvent) -> Any:  # noqa: ANN401 - each sink has its own kind of message
+        """What `send` takes: all of it that can be made ahead."""
+
+    async def send(self, message: Any) -> Attempt:  # noqa: ANN401
         """One attempt. Raises nothing but cancellation."""
 
     async def close(self) -> None: ...
@@ -61,7 +64,9 @@ class Recorder(Protocol):
 class Outbox(Protocol):
     """What is owed to an endpoint. Any call may raise LedgerError."""
 
-    async def due(self, endpoint: str, now: float, limit: int) -> Sequence[tuple[Delivery, Job]]: ...
+    async def due(
+        self, endpoint: str, now: float, limit: int, *, after: Delivery | None = None
+    ) -> Sequence[tuple[Delivery, Job]]: ...
 
     async def next_due(self, endpoint: str, after: float) -> float | None: ...
 

@@ -1,6 +1,7 @@
 """Attempts to publish what is owed to a sink that is `in_ledger`, and could not be published at once."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from relay.core.delivery import Attempt
@@ -25,6 +26,9 @@ class Publishing:
         self._route = route
         self._writer = writer
         self._random = surroundings.random
+
+    def prepare(self, ahead: Iterable[Underway]) -> None:
+        """Nothing: it is rendered when it is committed."""
 
     async def attempt(self, underway: Underway, *, probe: bool) -> Published | None:
         """None: nothing is known or recorded of it."""

@@ -71,7 +71,8 @@ class Sinks:
         if subscriber is None:
             raise UnknownSink(name)
         clock, random = self._around.clock, self._around.random
-        return await subscriber.sink.send(trial(name, random.getrandbits(128), clock.now()))
+        sink = subscriber.sink
+        return await sink.send(sink.prepare(trial(name, random.getrandbits(128), clock.now())))
 
     async def recover(self, name: str, since: float, until: float) -> int:
         """Owe again, at once, what is dead and became owed in [since, until); how many deliveries."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from relay.interruption import Interrupted, Interruptible
+
 T = TypeVar("T")
 
 
@@ -13,7 +15,7 @@ class Suspension:
     def __init__(self) -> None:
         self.lifted = asyncio.Event()
         self.lifted.set()
-        self._underway: set[asyncio.Timeout] = set()
+        self._underway = Interruptible()
 
     @property
     def suspended(self) -> bool:
@@ -22,9 +24,7 @@ class Suspension:
     def begin(self) -> None:
         """Idempotent."""
         self.lifted.clear()
-        for cut in self._underway:
-            cut.reschedule(-1.0)
-        self._underway.clear()
+        self._underway.interrupt_all()
 
     def end(self) -> None:
         """Idempotent."""
@@ -34,14 +34,8 @@ class Suspension:
         """What `call` answers; None: it was not made or was cut short, and nobody knows what has come of it."""
         if self.suspended:
             return None
-        cut = asyncio.timeout(None)
         try:
-            async with cut:
-                self._underway.add(cut)
+            with self._underway:
                 return await call()
-        except TimeoutError:
-            if not cut.expired():
-                raise
+        except Interrupted:
             return None
-        finally:
-            self._underway.discard(cut)

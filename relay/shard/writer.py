@@ -37,6 +37,13 @@ PROBE_MARK, PROBE_BYTES = "probe", 131_072
 PROBE_SECONDS_MIN, PROBE_SECONDS_MAX = 0.5, 5.0
 
 
+class Claimed(NamedTuple):
+    """`rows`: all that was read."""
+
+    taken: Sequence[Underway]
+    rows: Sequence[tuple[Delivery, Job]]
+
+
 class _Waiting(NamedTuple):
     intent: Intent
     answer: asyncio.Future[Any]
@@ -116,26 +123,28 @@ class Writer:
             raise self._refusal()
         return await self._questions.ask(call)
 
-    async def claim(
-        self, endpoint: str, read: Callable[[int], Awaitable[Sequence[tuple[Delivery, Job]]]], limit: int
-    ) -> list[Underway]:
-        """Deliveries to the endpoint that nobody has in hand; they are the caller's until `release`.
+    async def claim(self, read: Callable[[], Awaitable[Sequence[tuple[Delivery, Job]]]]) -> Claimed:
+        """Those of the deliveries that `read` answers that nobody has in hand; they are the caller's until `release`.
 
-        `read`: (limit) → what may be claimed, in the order of preference. Raises LedgerError or Unavailable.
+        Raises LedgerError or Unavailable.
         """
 
-        async def call() -> list[Underway]:
-            return self._claims.take(await read(limit + self._claims.count(endpoint)), limit)
+        async def call() -> Claimed:
+            rows = await read()
+            return Claimed(self._claims.take(rows), rows)
 
         return await self.between(call)
 
     def take(self, row: Delivery, job: Job) -> Underway:
         """The same for one that is not `in_hand`, as both have just been committed."""
-        (underway,) = self._claims.take([(row, job)], 1)
+        (underway,) = self._claims.take([(row, job)])
         return underway
 
     def in_hand(self, row: Delivery) -> bool:
         return self._claims.delivery(row.key) is not None
+
+    def count_in_hand(self, endpoint: str) -> int:
+        return self._claims.count(endpoint)
 
     def release(self, underway: Underway) -> None:
         self._claims.release(underway)

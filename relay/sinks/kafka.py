@@ -19,6 +19,9 @@ class KafkaSink:
         self._topic = topic
         self._in_binary = in_binary
 
+    def prepare(self, event: CloudEvent) -> CloudEvent:
+        return event
+
     async def send(self, event: CloudEvent) -> Attempt:
         try:
             await self._publisher.publish(record_of(event, topic=self._topic, in_binary=self._in_binary))

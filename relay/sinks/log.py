@@ -21,6 +21,9 @@ class LogSink:
         self.name = name
         self._emit = emit
 
+    def prepare(self, event: CloudEvent) -> CloudEvent:
+        return event
+
     async def send(self, event: CloudEvent) -> Attempt:
         data = orjson.loads(event.data)
         self._emit(

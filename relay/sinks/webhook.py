@@ -8,13 +8,16 @@ from dataclasses import replace
 import aiohttp
 
 from relay.core.delivery import Attempt
-from relay.core.events import CloudEvent, structured
-from relay.core.webhook import Webhook, excerpt, judge, request_headers, secrets_of
+from relay.core.events import CloudEvent
+from relay.core.webhook import Request, Webhook, excerpt, judge, request_of, secrets_of
+from relay.interruption import Interruptible
 from relay.network import FAILURES, describe, reason_of
 from relay.sinks.guard import check_host
 
 ANSWER_BYTES_MAX = 4_096
 ANSWER_SECONDS_MAX = 2.0  # for the body, once the status is there
+PREPARED_SECONDS_MAX = 2.0  # then it is signed once more: receivers refuse what is old
+UNLIMITED = aiohttp.ClientTimeout(total=None)  # the sink's own is cheaper
 
 
 class WebhookSink:
@@ -36,7 +39,8 @@ class WebhookSink:
         self._session = session
         self._system_clock = system_clock
         self._tls = tls
-        self._timeout = aiohttp.ClientTimeout(total=webhook.timeout_seconds)
+        self._in_time = Interruptible(webhook.timeout_seconds)
+        self._answer_seconds = min(webhook.timeout_seconds, ANSWER_SECONDS_MAX)
 
     def renew(self, webhook: Webhook) -> None:
         """From the next attempt on, other secrets and headers; whatever else differs is not looked at."""
@@ -46,48 +50,52 @@ class WebhookSink:
         """From the next attempt on, connections made with this. Idle ones that were made before are not used again."""
         self._tls = tls
 
-    async def send(self, event: CloudEvent) -> Attempt:
-        body = structured(event)
+    def prepare(self, event: CloudEvent) -> Request:
+        return request_of(self._webhook, event, int(self._system_clock()))
+
+    async def send(self, request: Request) -> Attempt:
         webhook = self._webhook
-        headers = request_headers(webhook, event, body, int(self._system_clock()))
+        if request.webhook is not webhook or self._system_clock() - request.timestamp > PREPARED_SECONDS_MAX:
+            request = self.prepare(request.event)
         try:
-            return await self._post(webhook, headers, body)
+            response = await self._post(request)
+            return judge(
+                response.status,
+                response.headers,
+                await self._beginning(response),
+                now=self._system_clock(),
+                hidden=secrets_of(webhook),
+            )
         except FAILURES as error:
             return Attempt(reason=reason_of(error), detail=excerpt(describe(error)))
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def _post(self, webhook: Webhook, headers: dict[str, str], body: bytes) -> Attempt:
+    async def _post(self, request: Request) -> aiohttp.ClientResponse:
+        webhook = request.webhook
         if webhook.proxy is not None:
             check_host(webhook.url, allow_private=webhook.allow_private)
-        async with self._session.post(
-            webhook.url,
-            data=body,
-            headers=headers,
-            timeout=self._timeout,
-            allow_redirects=False,
-            proxy=webhook.proxy,
-            ssl=self._tls or True,
-        ) as response:
-            return judge(
-                response.status,
-                response.headers,
-                await _beginning(response),
-                now=self._system_clock(),
-                hidden=secrets_of(webhook),
+        with self._in_time:
+            return await self._session.post(
+                webhook.url,
+                data=request.body,
+                headers=request.headers,
+                timeout=UNLIMITED,
+                allow_redirects=False,
+                proxy=webhook.proxy,
+                ssl=self._tls or True,
             )
 
-
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """What fits the bound of the answer's body. The status has said all that counts, so the body may fail."""
-    body = b""
-    try:
-        if response.content.is_eof():  # mostly it came together with the status
+    async def _beginning(self, response: aiohttp.ClientResponse) -> bytes:
+        """What fits the bound of the answer's body. The status has said all that counts, so the body may fail."""
+        if response.content.is_eof():  # mostly it came together with the status, and the connection is free again
             return response.content.read_nowait(ANSWER_BYTES_MAX)
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            while chunk := await response.content.read(ANSWER_BYTES_MAX - len(body)):
-                body += chunk
-    except (aiohttp.ClientError, OSError):
-        pass
-    return body
+        body = b""
+        try:
+            async with response, asyncio.timeout(self._answer_seconds):
+                while chunk := await response.content.read(ANSWER_BYTES_MAX - len(body)):
+                    body += chunk
+        except (aiohttp.ClientError, OSError):
+            pass
+        return body

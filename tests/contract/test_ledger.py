@@ -393,6 +393,11 @@ class TestDeliveries:
         assert [one.id for _, one in await ledger.due("orders", 30.0, 10)] == ["4", "1", "2", "0"]
         assert await ledger.due("orders", 30.0, 2) == [(rows[4], jobs[4]), (rows[1], jobs[1])]
         assert await ledger.due("orders", 9.9, 10) == []
+        settled_since = replace(rows[1], state=DELIVERED, settled_at=11.0)
+        await record(ledger, settled_since)
+        assert [one.id for _, one in await ledger.due("orders", 30.0, 10, after=rows[4])] == ["2", "0"]
+        assert [one.id for _, one in await ledger.due("orders", 30.0, 1, after=rows[1])] == ["2"]
+        assert await ledger.due("orders", 30.0, 10, after=rows[0]) == []
         assert await ledger.due("done", 99.0, 10) == await ledger.due("dead", 99.0, 10) == []
 
     async def test_next_due_is_the_earliest_after_the_time_given(self, ledger):

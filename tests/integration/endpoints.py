@@ -46,7 +46,11 @@ async def sink_to(url, *, secrets=SECRETS, allow_private=True, timeout_seconds=5
 
 async def send_to(url, **sink):
     async with sink_to(url, **sink) as orders:
-        return await orders.send(EVENT)
+        return await sent(orders)
+
+
+async def sent(sink, event=EVENT):
+    return await sink.send(sink.prepare(event))
 
 
 async def taken(request):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
 from cryptography.exceptions import InvalidSignature
-from integration.endpoints import EVENT, SECRETS, receiver, send_to, sink_to
+from integration.endpoints import EVENT, SECRETS, receiver, send_to, sent, sink_to
 from kept import NotFetchedError
 from msgspec.structs import replace
 from receiving import libraries
@@ -82,7 +82,7 @@ class TestPython:
 
     async def test_an_event_is_verified_taken_and_worked_on(self, module, inbox, capsys):
         async with self.sink(module) as sink:
-            assert await sink.send(EVENT) == Attempt()
+            assert await sent(sink) == Attempt()
         assert self.taken(inbox) == [(EVENT.id, int(EVENT.sequence))]
         for _ in range(2):
             inbox.work()
@@ -90,12 +90,12 @@ class TestPython:
 
     async def test_while_a_key_rotates_the_second_signature_will_do(self, module, inbox):
         async with self.sink(module, secrets=[PRIVATE, SECRETS[1], SECRETS[0]]) as sink:
-            assert await sink.send(EVENT) == Attempt()
+            assert await sent(sink) == Attempt()
         assert len(self.taken(inbox)) == 1
 
     async def test_what_somebody_else_signed_is_refused(self, module, inbox):
         async with self.sink(module, secrets=[SECRETS[1]]) as sink:
-            assert await sink.send(EVENT) == Attempt(reason=Reason.REFUSED, detail="401")
+            assert await sent(sink) == Attempt(reason=Reason.REFUSED, detail="401")
         assert self.taken(inbox) == []
 
     async def test_repeats_and_what_comes_late_are_dropped(self, module, inbox):
@@ -104,7 +104,7 @@ class TestPython:
         again = event(1, tracked_at="2026-02-04T08:00:00.000Z")
         async with self.sink(module) as sink:
             for one in (first, first, third, second, third, again):
-                assert await sink.send(one) == Attempt()
+                assert await sent(sink, one) == Attempt()
         assert self.taken(inbox) == [(first.id, 1), (third.id, 3), (again.id, 1)]
 
     async def test_every_outcome_is_worked_on(self, module, inbox, capsys):

@@ -6,7 +6,19 @@ import ssl
 import pytest
 import standardwebhooks
 from authority import Authority
-from integration.endpoints import EVENT, SECRETS, Resolver, endless, peer, proxy, receiver, send_to, sink_to, taken
+from integration.endpoints import (
+    EVENT,
+    SECRETS,
+    Resolver,
+    endless,
+    peer,
+    proxy,
+    receiver,
+    send_to,
+    sent,
+    sink_to,
+    taken,
+)
 
 from relay.app.certificates import tls_context
 from relay.config.sinks import WebhookSink as Section
@@ -193,9 +205,9 @@ class TestCertificates:
             sink_to(url, tls=first) as orders,
         ):
             for _ in range(2):
-                assert await orders.send(EVENT) == Attempt()
+                assert await sent(orders) == Attempt()
             orders.renew_tls(context(ca_file=authority.ca_file, client_cert_file=authority.issue("renewed")))
-            assert await orders.send(EVENT) == Attempt()
+            assert await sent(orders) == Attempt()
         assert subjects == ["relay", "relay", "renewed"]
 
 

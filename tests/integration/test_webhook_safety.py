@@ -22,6 +22,7 @@ from integration.endpoints import (
     peer,
     receiver,
     send_to,
+    sent,
     sink_to,
     taken,
 )
@@ -285,8 +286,8 @@ async def test_cookies_are_not_kept():
         return web.Response(headers={"set-cookie": "a=b"})
 
     async with receiver(answer) as (url, got), sink_to(url) as orders:
-        await orders.send(EVENT)
-        await orders.send(EVENT)
+        await sent(orders)
+        await sent(orders)
     assert ["cookie" in request.headers for request, _ in got] == [False, False]
 
 
@@ -323,7 +324,7 @@ async def test_an_answer_is_read_to_a_small_bound_of_memory_and_time(bomb):
         try:
             ticking = asyncio.create_task(longest_turn())
             began = time.monotonic()
-            attempt = await orders.send(EVENT)
+            attempt = await sent(orders)
             took = time.monotonic() - began
             peak = tracemalloc.get_traced_memory()[1]
             ticking.cancel()
@@ -388,10 +389,10 @@ async def test_who_drips_holds_nobody_else_up():
         sink_to(f"http://127.0.0.1:{port}/", timeout_seconds=5) as slow,
         sink_to(url) as healthy,
     ):
-        hanging = [asyncio.create_task(slow.send(EVENT)) for _ in range(20)]
+        hanging = [asyncio.create_task(sent(slow)) for _ in range(20)]
         await until(lambda: len(dripped_on) == len(hanging), 5, "not all are connected")
         began = time.monotonic()
-        assert await healthy.send(EVENT) == Attempt()
+        assert await sent(healthy) == Attempt()
         took = time.monotonic() - began
         assert not any(one.done() for one in hanging)
         for one in hanging:

@@ -10,12 +10,12 @@ import standardwebhooks
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from authority import Authority
-from integration.endpoints import EVENT, SECRETS, peer, receiver, send_to, sink_to
+from integration.endpoints import EVENT, SECRETS, peer, receiver, send_to, sent, sink_to
 from msgspec.structs import replace
 
 from relay.core.delivery import Attempt
 from relay.core.events import structured
-from relay.core.signing import Secret, signer, verifier
+from relay.core.signing import Secret, signer, verifier, verify
 from relay.core.webhook import Webhook
 from relay.errors import Reason
 from relay.sinks.guard import guarded_session
@@ -161,7 +161,7 @@ async def test_a_connection_is_used_again():
 
     async with receiver(answer) as (url, got), sink_to(url) as orders:
         for _ in range(3):
-            assert await orders.send(EVENT) == Attempt()
+            assert await sent(orders) == Attempt()
     assert len({request.protocol for request, _ in got}) == 1
 
 
@@ -183,7 +183,7 @@ async def test_cancelling_is_not_swallowed():
 async def test_a_closed_sink_fails_without_raising():
     async with sink_to("http://127.0.0.1:1/") as orders:
         await orders.close()
-        assert (await orders.send(EVENT)).reason is Reason.CONNECT
+        assert (await sent(orders)).reason is Reason.CONNECT
 
 
 class TestReceiver:
@@ -231,7 +231,7 @@ class TestReceiver:
             async with self.running(verifying) as (url, _, _), sink_to(url, secrets=[old[0]]) as sink:
                 for stage, signing in {"before": [old[0]], "meanwhile": [new[0], old[0]], "after": [new[0]]}.items():
                     sink.renew(Webhook(name="orders", url=str(url), secrets=tuple(map(signer, signing))))
-                    accepted[holder, stage] = (await sink.send(EVENT)).reason is None
+                    accepted[holder, stage] = (await sent(sink)).reason is None
         assert {key for key, good in accepted.items() if not good} == {("old", "after"), ("new", "before")}
 
     @pytest.mark.parametrize("tampered", ["body", "webhook-id", "webhook-timestamp"])
@@ -278,18 +278,40 @@ class TestReceiver:
 
 
 async def test_every_repeat_has_the_same_id_and_body_and_a_new_time():
-    seconds = iter([1_770_105_600.9, 1_770_105_600.9, 1_770_105_605.2, 1_770_105_605.2])
+    now = 1_770_105_600.9
 
     async def answer(request):
         return web.Response(status=500)
 
     async with receiver(answer) as (url, got):
         hook = Webhook(name="orders", url=str(url), secrets=(Secret.parse(SECRETS[0]),))
-        sink = WebhookSink(hook, session=guarded_session(allow_private=True), system_clock=lambda: next(seconds))
-        await sink.send(EVENT)
-        await sink.send(replace(EVENT))
+        sink = WebhookSink(hook, session=guarded_session(allow_private=True), system_clock=lambda: now)
+        await sent(sink)
+        now = 1_770_105_605.2
+        await sent(sink, replace(EVENT))
         await sink.close()
     (first, one), (second, other) = got
     assert one == other
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert [request.headers["webhook-timestamp"] for request, _ in got] == ["1770105600", "1770105605"]
+
+
+async def test_what_was_prepared_long_ago_or_for_other_secrets_is_signed_once_more():
+    """It may have waited for its turn, as those of an endpoint do that takes few a second."""
+    now, (old, new) = 1_770_105_600.9, map(Secret.parse, SECRETS)
+
+    async with receiver() as (url, got):
+        hook = Webhook(name="orders", url=str(url), secrets=(old,))
+        sink = WebhookSink(hook, session=guarded_session(allow_private=True), system_clock=lambda: now)
+        prepared = sink.prepare(EVENT)
+        await sink.send(prepared)
+        now += 60.0
+        await sink.send(prepared)
+        prepared = sink.prepare(EVENT)
+        sink.renew(Webhook(name="orders", url=str(url), secrets=(new,)))
+        await sink.send(prepared)
+        await sink.close()
+    headers = [request.headers for request, _ in got]
+    assert [one["webhook-timestamp"] for one in headers] == ["1770105600", "1770105660", "1770105660"]
+    for one, secret, at in zip(headers, (old, old, new), (0.0, 60.0, 60.0), strict=True):
+        verify([secret], one, got[0][1], now=1_770_105_600.9 + at, tolerance_seconds=1.0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
-from sim.world import World
+from sim.world import PlainSink, World
 
 from relay.core.callbacks import subscription_of
 from relay.core.delivery import Attempt, Delivery, Subscription, owe
@@ -28,7 +28,7 @@ class Request:
     event: CloudEvent
 
 
-class Told:
+class Told(PlainSink):
     """Answers as it is told, by the number of the request from 0, after so many seconds. `requests`: what came."""
 
     def __init__(self, answer: Callable[[int], Attempt] | Attempt | None = None, *, seconds: float = ANSWER_SECONDS):
@@ -43,8 +43,6 @@ class Told:
         if self.answer is None:
             return Attempt()
         return self.answer if isinstance(self.answer, Attempt) else self.answer(number)
-
-    async def close(self) -> None: ...
 
     @property
     def times(self) -> Sequence[float]:

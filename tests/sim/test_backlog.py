@@ -6,13 +6,14 @@ from random import Random
 import pytest
 from sim.owing import Told, world_owing
 from sim.virtual import VirtualClock, run
+from sim.world import PlainSink
 
 from relay.core.delivery import Attempt, Schedule
 from relay.errors import Reason
 from relay.simulator.plan import Fate
 
 
-class Slow:
+class Slow(PlainSink):
     """Takes what it is sent after so many seconds each; `taken`: ids of the jobs."""
 
     def __init__(self, *seconds):
@@ -23,8 +24,6 @@ class Slow:
         await asyncio.sleep(self._seconds[len(self.taken) % len(self._seconds)])
         self.taken.append(event.subject)
         return Attempt()
-
-    async def close(self): ...
 
 
 @pytest.mark.parametrize("seconds", [(0.0,), (0.001,), (0.02,), (0.001, 0.02, 0.3)])

@@ -5,7 +5,7 @@ from itertools import product
 
 from msgspec.structs import replace
 from sim.virtual import run
-from sim.world import Receiver, World, data_of
+from sim.world import PlainSink, Receiver, World, data_of
 
 from relay.core.delivery import Attempt, Subscription
 from relay.core.events import TERMINAL_TYPES, types_named
@@ -35,7 +35,7 @@ class Callbacks:
         return [(event.id, event.type, data_of(event)["metadata"]) for event in taken]
 
 
-class Down:
+class Down(PlainSink):
     """Refuses the connection."""
 
     def __init__(self):
@@ -44,8 +44,6 @@ class Down:
     async def send(self, event):
         self.attempts += 1
         return Attempt(reason=Reason.CONNECT)
-
-    async def close(self): ...
 
 
 def world_with(*subscriptions, accounts=("acme",)):

@@ -5,7 +5,7 @@ from statistics import quantiles
 
 import pytest
 from sim.virtual import run
-from sim.world import World, data_of
+from sim.world import PlainSink, World, data_of
 
 from relay.core.delivery import Attempt, Subscription
 from relay.core.job import EventType
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 15.0
 ANSWER_SECONDS = 0.02
 
 
-class Healthy:
+class Healthy(PlainSink):
     """`latencies`: seconds from when each event became known to when it was answered."""
 
     def __init__(self, world):
@@ -28,10 +28,8 @@ class Healthy:
         self.latencies.append(self._world.clock.now() - self._world.when(data_of(event)["detected_at"]))
         return Attempt()
 
-    async def close(self): ...
 
-
-class Hanging:
+class Hanging(PlainSink):
     """Keeps every request until it times out."""
 
     def __init__(self):
@@ -41,8 +39,6 @@ class Hanging:
         self.requests += 1
         await asyncio.sleep(TIMEOUT_SECONDS)
         return Attempt(reason=Reason.TIMEOUT)
-
-    async def close(self): ...
 
 
 class Failing(Hanging):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from sim.virtual import run
-from sim.world import World, data_of
+from sim.world import PlainSink, World, data_of
 
 from relay.core.callbacks import sink_of
 from relay.core.delivery import Attempt, DeliveryState, Schedule
@@ -56,7 +56,7 @@ class Sent:
     event: object
 
 
-class Moody:
+class Moody(PlainSink):
     """Answers as it feels. `endpoint`: what it has in common with others of the same origin."""
 
     def __init__(self, world, moods):
@@ -89,8 +89,6 @@ class Moody:
                 )
             )
         return MOODS[mood]
-
-    async def close(self): ...
 
     def taken(self):
         """Events that it has, by job, in the order in which they came."""

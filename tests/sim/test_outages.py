@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from sim.judging import assert_in_order
 from sim.virtual import run
-from sim.world import UnreliableLedger, World
+from sim.world import PlainSink, UnreliableLedger, World
 
 from relay.core.delivery import Attempt, Schedule, Subscription
 from relay.core.job import EventType
@@ -30,9 +30,9 @@ class Sluggish(UnreliableLedger):
         await asyncio.sleep(self._random.choice((0.0, 0.01, 0.3)))
         await super().commit(batch)
 
-    async def due(self, *arguments):
+    async def due(self, *arguments, **options):
         await self._look()
-        return await super().due(*arguments)
+        return await super().due(*arguments, **options)
 
     async def next_due(self, *arguments):
         await self._look()
@@ -45,7 +45,7 @@ class Sluggish(UnreliableLedger):
             raise LedgerError("disk full")
 
 
-class Stumbling:
+class Stumbling(PlainSink):
     """Fails now and then, before it takes an event. `taken`: what it has said yes to."""
 
     def __init__(self, random, seconds):
@@ -58,8 +58,6 @@ class Stumbling:
             return Attempt(reason=self._random.choice((Reason.SERVER_ERROR, Reason.TIMEOUT, Reason.RATE_LIMITED)))
         self.taken.append(event)
         return Attempt()
-
-    async def close(self): ...
 
 
 def world_with_outages(seed):

@@ -118,7 +118,16 @@ class ModelZendesk:
         return Response(status=answer.status, headers=headers, body=answer.body)
 
 
-class Receiver:
+class PlainSink:
+    """To be given a `send`: it is sent the events themselves, and holds nothing."""
+
+    def prepare(self, event: CloudEvent) -> CloudEvent:
+        return event
+
+    async def close(self) -> None: ...
+
+
+class Receiver(PlainSink):
     """A sink that remembers what it was sent. `failing`: how often it refuses an event, or takes it and says no."""
 
     def __init__(self, clock: VirtualClock, random: Random, failing: float = 0.0) -> None:
@@ -134,8 +143,6 @@ class Receiver:
         if fate < self.failing:
             return Attempt(reason=Reason.TIMEOUT)  # taken, but the answer got lost
         return Attempt()
-
-    async def close(self) -> None: ...
 
     def by_job(self) -> dict[str, list[CloudEvent]]:
         events = defaultdict(list)

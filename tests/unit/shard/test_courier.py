@@ -15,7 +15,7 @@ from relay.core.job import EventType
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.errors import LedgerError, Reason
-from relay.shard.courier import CLAIMS_PER_SLOT, LINGER_SECONDS
+from relay.shard.courier import LINGER_SECONDS, READY_MAX, READY_MIN
 from relay.shard.sweeping import SWEEP_SECONDS
 from relay.simulator.plan import Fate
 
@@ -64,7 +64,76 @@ def test_only_a_window_of_what_is_due_is_in_memory():
             for _ in range(20):
                 await asyncio.sleep(1.0)
                 in_hand = shard._writer._claims.count("orders")
-                assert 8 <= in_hand <= CLAIMS_PER_SLOT * world.concurrency
+                assert 8 <= in_hand <= READY_MIN + 2 * world.concurrency
+
+    run(main())
+
+
+class SlowlyRead:
+    """Reading what is due of this ledger takes `seconds`. `asked`, `rows`: how many rows each time, and which."""
+
+    def __init__(self, world, seconds):
+        self.asked, self.rows = [], []
+        read = world.ledger.due
+
+        async def due(endpoint, now, limit, *, after=None):
+            await asyncio.sleep(seconds)
+            found = await read(endpoint, now, limit, after=after)
+            self.asked.append(limit)
+            self.rows += [row.key for row, _ in found]
+            return found
+
+        world.ledger.due = due
+
+
+def test_an_endpoint_that_is_faster_than_the_ledger_is_read_for_in_larger_pages():
+    async def main():
+        sink = Told(seconds=0.002)
+        world = await world_owing(12_000, orders=sink)
+        reading = SlowlyRead(world, 0.05)
+        async with world.relay():
+            await asyncio.sleep(5.0)
+        assert len(sink.requests) == 12_000
+        assert reading.asked[0] == READY_MIN
+        assert READY_MIN < max(reading.asked) <= READY_MAX
+        # While all eight slots are busy it takes 3 s; waiting for a page of 32 each time would take 18.
+        assert sink.times[-1] - sink.times[0] < 4.5
+
+    run(main())
+
+
+def test_what_is_claimed_is_not_read_again():
+    async def main():
+        sink = Told(seconds=0.002)
+        world = await world_owing(3_000, orders=sink)
+        reading = SlowlyRead(world, 0.01)
+        async with world.relay():
+            await asyncio.sleep(5.0)
+        assert len(sink.requests) == 3_000
+        # The last page is not full, and the one after it begins from the start.
+        assert len(reading.rows) < 3_000 + 2 * max(reading.asked)
+
+    run(main())
+
+
+def test_what_was_passed_over_or_put_back_is_read_again_from_the_start():
+    async def main():
+        sink = Told(seconds=0.01)
+        world = await world_owing(2_000, orders=sink)
+        async with world.relay() as shard:
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                shard.suspend()  # cuts attempts short
+                await asyncio.sleep(0.1)
+                shard.resume()
+                await asyncio.sleep(0.1)
+                await shard.sinks.pause("orders")
+                await asyncio.sleep(0.1)
+                await shard.sinks.resume("orders")
+            await asyncio.sleep(10.0)
+            assert shard._writer._claims.count("orders") == 0
+        assert await rows(world) == []
+        assert set(sink.subjects) == {f"V3-{number:05}" for number in range(2_000)}
 
     run(main())
 
@@ -270,12 +339,12 @@ def test_a_ledger_that_cannot_be_read_for_a_while_only_delays():
         world = await world_owing(5, orders=sink)
         read, asked = world.ledger.due, 0
 
-        async def due(endpoint, now, limit):
+        async def due(endpoint, now, limit, *, after=None):
             nonlocal asked
             asked += 1
             if world.clock.monotonic() < 60.0:
                 raise LedgerError("no")
-            return await read(endpoint, now, limit)
+            return await read(endpoint, now, limit, after=after)
 
         world.ledger.due = due
         async with world.relay():

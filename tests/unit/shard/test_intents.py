@@ -125,7 +125,7 @@ class TestObserve:
         live.change(watch, next(iter(first.jobs.values())))
         (row,) = first.deliveries.values()
         claims = Claims()
-        claims.take([(row, watch.job)], 1)
+        claims.take([(row, watch.job)])
         memory = Memory(live=live, claims=claims, subscriptions=Subscriptions(SUBSCRIPTIONS), publications=PUBLICATIONS)
         second = Draft(memory=memory, found=Found(), position=8, now=NOW + 5)
         seen = {"id": "V3-1", "status": "working", "progress": 5}

@@ -146,7 +146,7 @@ class TestRetry:
     async def test_of_a_delivery_in_hand_the_newest_row_counts(self):
         job, (row,) = owed()
         claims = Claims()
-        claims.take([(replace(row, attempts=3), job)], 1)
+        claims.take([(replace(row, attempts=3), job)])
         _, draft = await self.revived(Retry(key=row.key), Rows((row, job)), claims)
         assert draft.finish().deliveries[0].attempts == 3
 

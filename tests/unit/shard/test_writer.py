@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from random import Random
 
 import pytest
@@ -106,11 +107,13 @@ def test_claims_are_of_what_nobody_has_in_hand():
         def read(limit):
             return ledger.due("orders", VirtualClock().now(), limit)
 
-        first, second, third = [await writer.claim("orders", read, 2) for _ in range(3)]
-        assert [len(taken) for taken in (first, second, third)] == [2, 2, 1]
-        assert len({one.job.id for taken in (first, second, third) for one in taken}) == 5
-        writer.release(first[0])
-        assert [one.job for one in await writer.claim("orders", read, 2)] == [first[0].job]
+        first, second, third = [await writer.claim(partial(read, limit)) for limit in (2, 4, 9)]
+        assert [len(claimed.rows) for claimed in (first, second, third)] == [2, 4, 5]
+        assert [len(claimed.taken) for claimed in (first, second, third)] == [2, 2, 1]
+        assert len({one.job.id for claimed in (first, second, third) for one in claimed.taken}) == 5
+        assert writer.count_in_hand("orders") == 5
+        writer.release(first.taken[0])
+        assert [one.job for one in (await writer.claim(partial(read, 2))).taken] == [first.taken[0].job]
 
     writing(scenario)
 
@@ -139,7 +142,7 @@ def test_what_is_to_be_made_again_is_read_after_whatever_was_committed_before():
         now = VirtualClock().now()
         await owe(ledger, 1, now)
         (row,) = rows_of(ended_job(0, now), [ORDERS], now)
-        (claimed,) = await writer.claim("orders", lambda limit: ledger.due("orders", now + 1, limit), 1)
+        (claimed,), _ = await writer.claim(lambda: ledger.due("orders", now + 1, 1))
         close = Change(underway=claimed, rule=lambda row, job, now: give_up(row, job, ORDERS, "no", now))
         answers = await asyncio.gather(
             writer.submit(Note(name="a", value=b"x")),  # a commit of its own, while the others wait

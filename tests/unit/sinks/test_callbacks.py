@@ -32,6 +32,10 @@ async def callbacks(*hosts):
         await sinks.close()
 
 
+async def sent(sink):
+    return await sink.send(sink.prepare(EVENT))
+
+
 @asynccontextmanager
 async def receiver():
     """The URL of one that takes everything, and what it got."""
@@ -49,7 +53,7 @@ async def receiver():
 
 async def test_an_event_goes_to_the_url_signed_with_the_secrets_of_its_host():
     async with callbacks(LOCAL) as sinks, receiver() as (url, got):
-        assert (await sinks.sink_for(f"{url}done?job=%201").send(EVENT)).reason is None
+        assert (await sent(sinks.sink_for(f"{url}done?job=%201"))).reason is None
     [(path, headers, body)] = got
     assert path == "/done?job=%201"
     verify([OURS], headers, body, now=time.time())
@@ -69,7 +73,7 @@ async def test_a_url_that_is_not_allowed_any_more_has_no_sink():
 async def test_new_secrets_sign_the_next_attempt():
     async with callbacks(LOCAL) as sinks, receiver() as (url, got):
         sinks.renew(Allowlist([replace(LOCAL, secrets=(THEIRS,))]))
-        await sinks.sink_for(url).send(EVENT)
+        await sent(sinks.sink_for(url))
     verify([THEIRS], got[0][1], got[0][2], now=time.time())
 
 
@@ -78,7 +82,7 @@ async def test_a_name_that_leads_to_a_private_address_is_not_called_unless_its_h
     name = replace(LOCAL, pattern="localhost")
     async with callbacks(name) as sinks, receiver() as (url, got):
         named = url.replace("127.0.0.1", "localhost")
-        assert (await sinks.sink_for(named).send(EVENT)).reason is None
+        assert (await sent(sinks.sink_for(named))).reason is None
         sinks.renew(Allowlist([replace(name, allow_private=False)]))
-        assert (await sinks.sink_for(named).send(EVENT)).reason is Reason.ADDRESS_REFUSED
+        assert (await sent(sinks.sink_for(named))).reason is Reason.ADDRESS_REFUSED
     assert len(got) == 1

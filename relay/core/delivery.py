@@ -78,7 +78,7 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def incarnation(self) -> Incarnation:
         """The job's."""
-        return Incarnation(self.tracked_at, self.account, self.job_id)
+        return self.tracked_at, self.account, self.job_id
 
     @property
     def endpoint(self) -> str:

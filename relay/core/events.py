@@ -6,7 +6,7 @@ repeat, also after a restart, is the same bytes.
 
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -123,10 +123,12 @@ def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
 
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
     """
-    return [
-        ("content-type" if name == "datacontenttype" else f"ce_{name}", value.encode())
-        for name, value in _attributes(event).items()
-    ]
+    return [(_header(name), value.encode()) for name, value in _attributes(event).items()]
+
+
+@cache
+def _header(attribute: str) -> str:
+    return "content-type" if attribute == "datacontenttype" else f"ce_{attribute}"
 
 
 def _attributes(event: CloudEvent) -> dict[str, Any]:

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from relay.core.delivery import Delivery, DeliveryKey
-from relay.core.job import Event, Job
-
-_Key = tuple[float, str, str]  # an Incarnation, without the name: to make one takes five times as long
+from relay.core.job import Event, Incarnation, Job
 
 
 class Prepared(NamedTuple):
@@ -31,14 +29,14 @@ class Claims:
     """Nobody else may have in hand what is claimed, so that a sink never gets two events of a job at once."""
 
     def __init__(self) -> None:
-        self._underway: dict[_Key, dict[str, Underway]] = {}
+        self._underway: dict[Incarnation, dict[str, Underway]] = {}
         self._counts: Counter[str] = Counter()
 
     def take(self, rows: Iterable[tuple[Delivery, Job]]) -> list[Underway]:
         """Claim those of these that are still free."""
         taken: list[Underway] = []
         for delivery, job in rows:
-            by_sink = self._underway.setdefault((job.tracked_at, job.account, job.id), {})
+            by_sink = self._underway.setdefault(job.incarnation, {})
             if delivery.sink not in by_sink:
                 by_sink[delivery.sink] = Underway(delivery=delivery, job=job)
                 self._counts[delivery.endpoint] += 1
@@ -48,13 +46,12 @@ class Claims:
     def release(self, underway: Underway) -> None:
         """Idempotent."""
         delivery = underway.delivery
-        key = delivery.tracked_at, delivery.account, delivery.job_id
-        by_sink = self._underway.get(key, {})
+        by_sink = self._underway.get(delivery.incarnation, {})
         if by_sink.get(delivery.sink) is not underway:
             return
         del by_sink[delivery.sink]
         if not by_sink:
-            del self._underway[key]
+            del self._underway[delivery.incarnation]
         self._counts[delivery.endpoint] -= 1
         if not self._counts[delivery.endpoint]:
             del self._counts[delivery.endpoint]
@@ -71,11 +68,11 @@ class Claims:
         if not self._underway:
             return
         for row in deliveries:
-            by_sink = self._underway.get((row.tracked_at, row.account, row.job_id))
+            by_sink = self._underway.get(row.incarnation)
             if by_sink is not None and row.sink in by_sink:
                 by_sink[row.sink].delivery = row
                 by_sink[row.sink].prepared = None
         for job in jobs:
-            for underway in self._underway.get((job.tracked_at, job.account, job.id), {}).values():
+            for underway in self._underway.get(job.incarnation, {}).values():
                 underway.job = job
                 underway.prepared = None

@@ -107,8 +107,8 @@ def check(connection: sqlite3.Connection, batch: Batch) -> None:
 
 def in_order(connection: sqlite3.Connection, read: Read) -> bool:
     """Whether everything comes after what it belongs to, and each new event after all former ones."""
-    owners = {Incarnation(*columns[:3]) for columns in read.deliveries}
-    if _missing(connection, owners.difference(Incarnation(*job.columns[:3]) for job in read.jobs)):
+    owners = {tuple(columns[:3]) for columns in read.deliveries}
+    if _missing(connection, owners.difference(tuple(job.columns[:3]) for job in read.jobs)):
         return False
     ((newest,),) = connection.execute(NEWEST).fetchall()
     former = [(event.position,) for job in read.jobs for event in job.events if event.position < newest]
@@ -131,7 +131,7 @@ def removal(connection: sqlite3.Connection, gone: Sequence[tuple[float, str, str
         ((of_all, of_those_kept),) = connection.execute(sql, values).fetchall()
         newest, forgotten = max(newest, of_all), max(forgotten, of_those_kept)
     return Changes(
-        gone_jobs={Incarnation(*row) for row in gone},
+        gone_jobs=set(gone),
         gone_deliveries=deliveries,
         positions=Positions(newest=newest, forgotten=forgotten),
     )

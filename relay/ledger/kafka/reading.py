@@ -76,7 +76,7 @@ class _Reading:
         match _decode_key(key):
             case ["job", str(account), str(id_), float(tracked_at)]:
                 self._jobs.pop(key, None)
-                self._gone_jobs.add(Incarnation(tracked_at, account, id_))
+                self._gone_jobs.add((tracked_at, account, id_))
             case ["delivery", str(account), str(id_), float(tracked_at), str(sink)]:
                 self._deliveries.pop(key, None)
                 self._gone_deliveries.add(DeliveryKey(tracked_at, account, id_, sink))

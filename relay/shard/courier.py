@@ -7,7 +7,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 
 from relay.core.delivery import Delivery, DeliveryState
@@ -18,6 +17,7 @@ from relay.core.standstill import Standstill
 from relay.errors import LedgerError, Unavailable
 from relay.shard.claims import Underway
 from relay.shard.delivering import Delivering
+from relay.shard.pages import Pages
 from relay.shard.ports import Outbox, Surroundings
 from relay.shard.publishing import Published, Publishing
 from relay.shard.recording import Recording
@@ -25,15 +25,13 @@ from relay.shard.routes import Route
 from relay.shard.settling import Change, Settle
 from relay.shard.suspension import Suspension
 from relay.shard.sweeping import SWEEP_SECONDS, sweep
-from relay.shard.waiting import IDLE_SECONDS, wait_for
+from relay.shard.waiting import wait_for
 from relay.shard.writer import Writer
 
 READY_MIN = 32  # claimed, and to follow: where one attempt goes first, it is the one of so many that has failed least
-READY_MAX = 1_024  # for an endpoint so fast that it would wait for the ledger, beside a busy loop tens of milliseconds
-READY_LEFT = 0.5  # of them when more are read
+READY_LEFT = 0.5  # of a page when the next one is claimed
+CLAIMS_MAX = 4  # pages, with what is underway and what waits for its commit
 PREPARED_AHEAD = 15  # together with the next one
-CLAIMS_MAX = 4  # times as many, with those that wait for their commit
-RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
 SLOW_SECONDS = 3_600.0  # what is too old for an endpoint that goes on has so long to be tried after a start
 LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
 
@@ -70,13 +68,15 @@ class Courier:
         self._outbox = outbox
         self._writer = writer
         self._around = surroundings
-        self._ready_max = self._ready_min = max(2 * route.concurrency, READY_MIN)
+        self._pages = Pages(
+            self._name,
+            size_min=max(2 * route.concurrency, READY_MIN),
+            outbox=outbox,
+            writer=writer,
+            clock=surroundings.clock,
+        )
         self._claimed = 0
         self._ready: deque[Underway] = deque()  # claimed, and not begun
-        self._due = True  # whether the ledger may hold something that is due and not claimed
-        self._due_at = -math.inf  # nothing else is due before, wall clock; -inf: not known
-        self._last_read: Delivery | None = None  # of what is due: the next page goes on behind it
-        self._released_at = math.inf  # when the earliest is due that was put back or passed over since
         self._swept_at = self.turned_at
         self._wake = asyncio.Event()
         self._stopping = False
@@ -84,7 +84,7 @@ class Courier:
     @property
     def idle(self) -> bool:
         """Nothing is owed, as far as is known."""
-        return not (self._claimed or self._due or self._due_at < math.inf)
+        return not self._claimed and self._pages.idle
 
     def expect(self, row: Delivery, job: Job | None) -> None:
         """This pending delivery has been recorded. `job`: as it is recorded, if that is known.
@@ -93,13 +93,10 @@ class Courier:
         """
         if self._writer.in_hand(row):
             return  # until it is let go; then it is looked at again
-        now = self._around.clock.now()
-        if row.due_at <= now:
-            if self._due or self._due_at <= now or not self._take_up(row, job):
-                self._look_for(row)
-        elif row.due_at < self._due_at:
-            self._due_at = row.due_at
-        else:
+        if row.due_at <= self._around.clock.now():
+            if self._pages.waiting or not self._take_up(row, job):
+                self._pages.pass_over([row])
+        elif not self._pages.expect(row.due_at):
             return
         self._wake.set()
 
@@ -107,7 +104,7 @@ class Courier:
         if (
             job is None
             or self._stopping
-            or self._full(self._ready_max)
+            or self._full(self._pages.size)
             or self.endpoint.stands(self._around.clock.monotonic())
         ):
             return False
@@ -116,12 +113,7 @@ class Courier:
         return True
 
     def _full(self, ready: float) -> bool:
-        return len(self._ready) >= ready or self._claimed >= CLAIMS_MAX * self._ready_max
-
-    def _look_for(self, *rows: Delivery) -> None:
-        """These are due and not claimed."""
-        self._due = True
-        self._released_at = min(self._released_at, *(row.due_at for row in rows))
+        return len(self._ready) >= ready or self._claimed >= CLAIMS_MAX * self._pages.size
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those underway are settled. Idempotent."""
@@ -167,41 +159,17 @@ class Courier:
             self._put_back()
         else:
             if self._wants():
-                await self._claim()
+                taken = await self._pages.claim(self._ready)
+                self._claimed += len(taken)
+                self._ready.extend(taken)
             self._begin(attempts)
         if now - self._swept_at >= (SWEEP_SECONDS if stands else SLOW_SECONDS):
             self._swept_at = now
             await self._sweep()
 
     def _wants(self) -> bool:
-        """More of what is due; pages make it cheap."""
-        if self._full(READY_LEFT * self._ready_max):
-            return False
-        return self._due or self._due_at <= self._around.clock.now()
-
-    async def _claim(self) -> None:
-        now, limit = self._around.clock.now(), self._ready_max - len(self._ready)
-        last = self._last_read
-        after = None if last is None or self._released_at <= last.due_at else last
-        self._due, self._last_read, self._released_at = False, None, math.inf
-        try:
-            taken, rows = await self._writer.claim(partial(self._outbox.due, self._name, now, limit, after=after))
-            dry = not self._ready and after is not None
-            self._claimed += len(taken)
-            self._ready.extend(taken)
-            if len(rows) == limit:
-                self._due, self._last_read = True, rows[-1][0]
-                self._ready_max = min(2 * self._ready_max, READY_MAX) if dry else self._ready_max
-                return
-            self._ready_max = self._ready_min
-            if self._due_at <= now:
-                self._due_at = math.inf
-                due_at = await self._outbox.next_due(self._name, now)
-                self._due_at = min(self._due_at, math.inf if due_at is None else due_at)
-        except Unavailable:
-            self._due_at = now + RETRY_SECONDS
-        except LedgerError:
-            self._due_at = now + IDLE_SECONDS
+        """Another page of what is due."""
+        return not self._full(READY_LEFT * self._pages.size) and self._pages.waiting
 
     def _begin(self, attempts: asyncio.TaskGroup) -> None:
         now = self._around.clock.monotonic()
@@ -246,7 +214,7 @@ class Courier:
     ) -> None:
         match ended:
             case None:  # nothing has come of it, and it is still due
-                self._look_for(underway.delivery)
+                self._pages.pass_over([underway.delivery])
                 self._release([underway])
                 self._wake.set()
             case Published():
@@ -264,8 +232,7 @@ class Courier:
 
     def _put_back(self) -> None:
         """What was claimed and not begun, unharmed."""
-        if self._ready:
-            self._look_for(*(underway.delivery for underway in self._ready))
+        self._pages.pass_over([underway.delivery for underway in self._ready])
         self._release(self._ready)
         self._ready.clear()
 
@@ -275,7 +242,7 @@ class Courier:
             self._writer.release(underway)
 
     async def _sweep(self) -> None:
-        self._due, self._last_read = True, None  # for what follows what is given up, and was passed over meanwhile
+        self._pages.begin_anew()  # for what follows what is given up
         with suppress(LedgerError, Unavailable):  # what is too old is so in a minute, too
             await sweep(self._name, self.route.schedule, self._outbox, self._writer, self._around.clock)
 
@@ -286,7 +253,7 @@ class Courier:
         if self._wants():  # since this turn has looked
             return 0.0
         # What is due by now is claimed as soon as attempts have ended and made room.
-        return self._due_at - wall if self._due_at > wall else math.inf
+        return self._pages.due_at - wall if self._pages.due_at > wall else math.inf
 
     def _note(self, since: float | None = None) -> None:
         """Say once that the endpoint has come into another state."""

@@ -15,7 +15,8 @@ from relay.core.job import EventType
 from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.errors import LedgerError, Reason
-from relay.shard.courier import LINGER_SECONDS, READY_MAX, READY_MIN
+from relay.shard.courier import LINGER_SECONDS, READY_MIN
+from relay.shard.pages import SIZE_MAX
 from relay.shard.sweeping import SWEEP_SECONDS
 from relay.simulator.plan import Fate
 
@@ -95,7 +96,7 @@ def test_an_endpoint_that_is_faster_than_the_ledger_is_read_for_in_larger_pages(
             await asyncio.sleep(5.0)
         assert len(sink.requests) == 12_000
         assert reading.asked[0] == READY_MIN
-        assert READY_MIN < max(reading.asked) <= READY_MAX
+        assert READY_MIN < max(reading.asked) <= SIZE_MAX
         # While all eight slots are busy it takes 3 s; waiting for a page of 32 each time would take 18.
         assert sink.times[-1] - sink.times[0] < 4.5
 

@@ -173,7 +173,8 @@ def _body(message: Message) -> bytes:
 
 
 def _has(message: Message, header: str) -> bool:
-    return any(name == header for name, _ in message.headers)
+    # Mostly there are none.
+    return bool(message.headers) and any(name == header for name, _ in message.headers)
 
 
 def _value_of(message: Message, header: str) -> str | None:

@@ -11,7 +11,6 @@ from random import Random
 from relay.core.callbacks import CALLBACK
 from relay.core.commands import Pause, Recover, Resume, Retry
 from relay.core.delivery import Attempt, Delivery, DeliveryKey, DeliveryState, revive
-from relay.core.events import trial
 from relay.core.job import Job
 from relay.core.record import Backlog, DeliveryFilter
 from relay.core.standing import SinkStanding, SinkState, together
@@ -22,7 +21,7 @@ from relay.replica.halts import Halt, Halts
 from relay.replica.ports_answers import DeliveryRows, OwnShard, Shards
 from relay.replica.receivers import Receivers
 from relay.shard.ports import Clock
-from relay.shard.sinks import by_label
+from relay.shard.sinks import by_label, send_trial
 
 COUNTED_AT_ONCE = 500
 
@@ -84,7 +83,7 @@ class Sinks:
         subscriber = self._receivers.find(name)
         if subscriber is None:
             raise UnknownSink(name)
-        return await subscriber.sink.send(trial(name, self._random.getrandbits(128), self._clock.now()))
+        return await send_trial(subscriber.sink, name, self._random, self._clock.now())
 
     async def recover(self, name: str, since: float, until: float) -> int:
         """How many there are by what the images show. `until`: by now at the latest."""

@@ -11,14 +11,15 @@ from relay.core.job import Event, Incarnation, Job
 
 
 class Prepared(NamedTuple):
-    """What is to be sent: the event, and what its sink has made of it."""
+    """What is to be sent: the event, what its sink has made of it, and when, monotonic."""
 
     event: Event
     message: Any
+    at: float
 
 
 class Underway(Struct, kw_only=True, eq=False, gc=False):
-    """A delivery in hand, and its job, both as they are committed by now. `prepared`: if it is, from these."""
+    """A delivery in hand, and its job, both as they are committed by now. `prepared`: from these, until it is sent."""
 
     delivery: Delivery
     job: Job
@@ -32,10 +33,12 @@ class Claims:
         self._underway: dict[Incarnation, dict[str, Underway]] = {}
         self._counts: Counter[str] = Counter()
 
-    def take(self, rows: Iterable[tuple[Delivery, Job]]) -> list[Underway]:
-        """Claim those of these that are still free."""
+    def take(self, rows: Iterable[tuple[Delivery, Job]], limit: int | None = None) -> list[Underway]:
+        """Claim those of these that are still free, at most `limit`."""
         taken: list[Underway] = []
         for delivery, job in rows:
+            if len(taken) == limit:
+                break
             by_sink = self._underway.setdefault(job.incarnation, {})
             if delivery.sink not in by_sink:
                 by_sink[delivery.sink] = Underway(delivery=delivery, job=job)

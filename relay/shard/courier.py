@@ -232,7 +232,7 @@ class Courier:
 
     def _put_back(self) -> None:
         """What was claimed and not begun, unharmed."""
-        self._pages.pass_over([underway.delivery for underway in self._ready])
+        self._pages.put_back([underway.delivery for underway in self._ready])
         self._release(self._ready)
         self._ready.clear()
 

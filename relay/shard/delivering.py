@@ -12,6 +12,7 @@ from relay.shard.routes import Recipient, Route
 from relay.shard.settling import Change, Settle
 from relay.shard.suspension import Suspension
 
+PREPARED_SECONDS_MAX = 1.0  # then it is signed once more, and from where its account is by now
 NOT_ALLOWED = "the configuration does not allow this callback_url (any more)"
 
 
@@ -28,9 +29,11 @@ class Delivering:
 
     def prepare(self, ahead: Iterable[Underway]) -> None:
         """What will be sent next. One after the other takes half the time that it takes between requests."""
+        if not self._route.lasting:  # the sink of a callback is made anew for each attempt
+            return
         for underway in ahead:
-            recipient = self._route.recipient(underway.delivery, underway.job)
-            if recipient.callback is None:  # whose sink is made anew for each attempt
+            if underway.prepared is None:
+                recipient = self._route.recipient(underway.delivery, underway.job)
                 underway.prepared = self._prepared(underway, recipient)
 
     async def attempt(self, underway: Underway, *, probe: bool) -> Settle | Change | None:
@@ -41,7 +44,9 @@ class Delivering:
         recipient = self._route.recipient(underway.delivery, underway.job)
         if recipient.sink is None:
             return Change(underway=underway, rule=partial(_not_allowed, subscription=recipient.subscription))
-        prepared = underway.prepared or self._prepared(underway, recipient)
+        prepared, underway.prepared = underway.prepared, None
+        if prepared is None or self._around.clock.monotonic() - prepared.at > PREPARED_SECONDS_MAX:
+            prepared = self._prepared(underway, recipient)
         if prepared is None:  # the subscription was changed while it waited
             return Change(underway=underway, rule=partial(_not_wanted, subscription=recipient.subscription))
         attempt = await self._send(recipient.sink, prepared)
@@ -63,7 +68,7 @@ class Delivering:
         if event is None or recipient.sink is None:
             return None
         message = render(job, event, self._source(job.account), recipient.callback)
-        return Prepared(event, recipient.sink.prepare(message))
+        return Prepared(event, recipient.sink.prepare(message), self._around.clock.monotonic())
 
     async def _send(self, sink: Sink, prepared: Prepared) -> Attempt | None:
         began = self._around.clock.monotonic()

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from relay.core.delivery import Delivery
+from relay.core.job import Job
 from relay.errors import LedgerError, Unavailable
 from relay.shard.claims import Underway
 from relay.shard.ports import Clock, Outbox
@@ -16,6 +17,7 @@ from relay.shard.waiting import IDLE_SECONDS
 from relay.shard.writer import Writer
 
 SIZE_MAX = 1_024
+BYTES_MAX = 8 << 20  # what a page's jobs may tell, roughly
 RETRY_SECONDS = 0.1  # until the writer is asked again, if it is not known to be out of order
 
 
@@ -56,6 +58,11 @@ class Pages:
         self._due = self._due or bool(rows)
         self._passed_at = min([self._passed_at, *(row.due_at for row in rows)])
 
+    def put_back(self, rows: Collection[Delivery]) -> None:
+        """These were claimed, and the endpoint stands still: when it goes on it has to show anew how fast it is."""
+        self.pass_over(rows)
+        self.size = self._size_min
+
     def begin_anew(self) -> None:
         """Anything may be due."""
         self._due, self._last = True, None
@@ -70,8 +77,8 @@ class Pages:
             taken, rows = await self._writer.claim(partial(self._outbox.due, self._endpoint, now, limit, after=after))
             if len(rows) == limit:
                 self._due, self._last = True, rows[-1][0]
-                if after is not None and not ready:  # they were worked off before it came
-                    self.size = min(2 * self.size, SIZE_MAX)
+                starved = after is not None and not ready and self._passed_at == math.inf
+                self.size = self._fitting(rows, 2 * self.size if starved else self.size)
             else:
                 self.size = self._size_min
                 await self._look_ahead(now)
@@ -80,6 +87,11 @@ class Pages:
         except LedgerError:
             self.due_at = now + IDLE_SECONDS
         return taken
+
+    def _fitting(self, rows: Sequence[tuple[Delivery, Job]], size: int) -> int:
+        """As many, if they are as large as these."""
+        told = sum(len(job.job_status or b"") for _, job in rows)
+        return max(self._size_min, min(size, SIZE_MAX, len(rows) * BYTES_MAX // (told + 1)))
 
     async def _look_ahead(self, now: float) -> None:
         if self.due_at <= now:

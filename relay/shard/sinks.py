@@ -1,6 +1,7 @@
 """How the sinks of a shard stand, and what a person may ask of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from random import Random
 
 from relay.core.callbacks import CALLBACK, label_of
 from relay.core.delivery import Attempt, Delivery, DeliveryKey
@@ -12,7 +13,7 @@ from relay.errors import UnknownSink
 from relay.shard.courier import Courier
 from relay.shard.couriers import Couriers
 from relay.shard.executing import Executing
-from relay.shard.ports import CallbackSinks, Record, Subscriber, Surroundings
+from relay.shard.ports import CallbackSinks, Record, Sink, Subscriber, Surroundings
 
 
 class Sinks:
@@ -70,9 +71,7 @@ class Sinks:
         subscriber = self._subscribers.get(name)
         if subscriber is None:
             raise UnknownSink(name)
-        clock, random = self._around.clock, self._around.random
-        sink = subscriber.sink
-        return await sink.send(sink.prepare(trial(name, random.getrandbits(128), clock.now())))
+        return await send_trial(subscriber.sink, name, self._around.random, self._around.clock.now())
 
     async def recover(self, name: str, since: float, until: float) -> int:
         """Owe again, at once, what is dead and became owed in [since, until); how many deliveries."""
@@ -96,6 +95,10 @@ class Sinks:
     def _known_callbacks(self) -> bool:
         configured = self._callbacks is not None and self._callbacks.configured
         return configured or bool(self._couriers.labelled(CALLBACK))
+
+
+async def send_trial(sink: Sink, name: str, random: Random, now: float) -> Attempt:
+    return await sink.send(sink.prepare(trial(name, random.getrandbits(128), now)))
 
 
 def by_label(backlog: Mapping[str, Backlog]) -> Mapping[str, Backlog]:

@@ -14,11 +14,13 @@ async def sweep(endpoint: str, schedule: Schedule, outbox: Outbox, writer: Write
     before = clock.now() - schedule.age_seconds_max
     more = True
     while more:
-        taken, _ = await writer.claim(lambda: outbox.overaged(endpoint, before, PAGE + writer.count_in_hand(endpoint)))
+        taken, _ = await writer.claim(
+            lambda: outbox.overaged(endpoint, before, PAGE + writer.count_in_hand(endpoint)), PAGE
+        )
         try:
             if taken:
                 await writer.submit(Overage(deliveries=taken, schedule=schedule))
         finally:
             for underway in taken:
                 writer.release(underway)
-        more = len(taken) >= PAGE
+        more = len(taken) == PAGE

@@ -123,15 +123,17 @@ class Writer:
             raise self._refusal()
         return await self._questions.ask(call)
 
-    async def claim(self, read: Callable[[], Awaitable[Sequence[tuple[Delivery, Job]]]]) -> Claimed:
-        """Those of the deliveries that `read` answers that nobody has in hand; they are the caller's until `release`.
+    async def claim(
+        self, read: Callable[[], Awaitable[Sequence[tuple[Delivery, Job]]]], limit: int | None = None
+    ) -> Claimed:
+        """Those of the deliveries that `read` answers that nobody has in hand, at most `limit`.
 
-        Raises LedgerError or Unavailable.
+        They are the caller's until `release`. Raises LedgerError or Unavailable.
         """
 
         async def call() -> Claimed:
             rows = await read()
-            return Claimed(self._claims.take(rows), rows)
+            return Claimed(self._claims.take(rows, limit), rows)
 
         return await self.between(call)
 

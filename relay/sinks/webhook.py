@@ -16,7 +16,6 @@ from relay.sinks.guard import check_host
 
 ANSWER_BYTES_MAX = 4_096
 ANSWER_SECONDS_MAX = 2.0  # for the body, once the status is there
-PREPARED_SECONDS_MAX = 2.0  # then it is signed once more: receivers refuse what is old
 UNLIMITED = aiohttp.ClientTimeout(total=None)  # the sink's own is cheaper
 
 
@@ -55,7 +54,7 @@ class WebhookSink:
 
     async def send(self, request: Request) -> Attempt:
         webhook = self._webhook
-        if request.webhook is not webhook or self._system_clock() - request.timestamp > PREPARED_SECONDS_MAX:
+        if request.webhook is not webhook:  # it has been renewed
             request = self.prepare(request.event)
         try:
             response = await self._post(request)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
-from sim.world import PlainSink, World
+from sim.world import PlainSink, Ready, World
 
 from relay.core.callbacks import subscription_of
 from relay.core.delivery import Attempt, Delivery, Subscription, owe
@@ -36,7 +36,8 @@ class Told(PlainSink):
         self.seconds = seconds
         self.requests: list[Request] = []
 
-    async def send(self, event: CloudEvent) -> Attempt:
+    async def send(self, event: Ready) -> Attempt:
+        assert isinstance(event, Ready)
         number, loop = len(self.requests), asyncio.get_running_loop()
         self.requests.append(Request(at=loop.time(), event=event))
         await asyncio.sleep(self.seconds)

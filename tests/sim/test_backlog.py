@@ -64,9 +64,9 @@ def count_questions(ledger):
     """The endpoints for which it is asked what is due, from now on."""
     asked, due = [], ledger.due
 
-    async def count(endpoint, now, limit):
+    async def count(endpoint, now, limit, *, after=None):
         asked.append(endpoint)
-        return await due(endpoint, now, limit)
+        return await due(endpoint, now, limit, after=after)
 
     ledger.due = count
     return asked

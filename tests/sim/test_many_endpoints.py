@@ -23,9 +23,9 @@ READ_SECONDS = 0.01
 def slow_reads(ledger):
     due, next_due = ledger.due, ledger.next_due
 
-    async def slow_due(*arguments):
+    async def slow_due(*arguments, **options):
         await asyncio.sleep(READ_SECONDS)
-        return await due(*arguments)
+        return await due(*arguments, **options)
 
     async def slow_next_due(*arguments):
         await asyncio.sleep(READ_SECONDS)

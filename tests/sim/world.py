@@ -118,11 +118,15 @@ class ModelZendesk:
         return Response(status=answer.status, headers=headers, body=answer.body)
 
 
-class PlainSink:
-    """To be given a `send`: it is sent the events themselves, and holds nothing."""
+class Ready(CloudEvent, frozen=True):
+    """An event that was prepared."""
 
-    def prepare(self, event: CloudEvent) -> CloudEvent:
-        return event
+
+class PlainSink:
+    """To be given a `send`. It holds nothing."""
+
+    def prepare(self, event: CloudEvent) -> Ready:
+        return Ready(**{name: getattr(event, name) for name in event.__struct_fields__})
 
     async def close(self) -> None: ...
 
@@ -134,7 +138,8 @@ class Receiver(PlainSink):
         self._clock, self._random, self.failing = clock, random, failing
         self.taken: list[CloudEvent] = []
 
-    async def send(self, event: CloudEvent) -> Attempt:
+    async def send(self, event: Ready) -> Attempt:
+        assert isinstance(event, Ready)
         await asyncio.sleep(0.02)
         fate = self._random.random()
         if fate < self.failing / 2:

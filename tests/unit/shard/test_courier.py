@@ -4,6 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 from sim.owing import ANSWER_SECONDS, Told, ToldCallbacks, world_owing
 from sim.virtual import EPOCH, run
 from sim.world import data_of
@@ -16,7 +17,7 @@ from relay.core.record import DeliveryFilter
 from relay.core.standing import SinkState
 from relay.errors import LedgerError, Reason
 from relay.shard.courier import LINGER_SECONDS, READY_MIN
-from relay.shard.pages import SIZE_MAX
+from relay.shard.pages import BYTES_MAX, SIZE_MAX
 from relay.shard.sweeping import SWEEP_SECONDS
 from relay.simulator.plan import Fate
 
@@ -99,6 +100,38 @@ def test_an_endpoint_that_is_faster_than_the_ledger_is_read_for_in_larger_pages(
         assert READY_MIN < max(reading.asked) <= SIZE_MAX
         # While all eight slots are busy it takes 3 s; waiting for a page of 32 each time would take 18.
         assert sink.times[-1] - sink.times[0] < 4.5
+
+    run(main())
+
+
+def test_an_endpoint_that_asks_for_time_now_and_then_is_read_for_in_small_pages():
+    """All that it has not taken goes back each time, and is read once more."""
+
+    async def main():
+        limited = Attempt(reason=Reason.RATE_LIMITED, retry_after_seconds=0.2)
+        sink = Told(lambda number: limited if number % 50 == 49 else Attempt(), seconds=0.002)
+        world = await world_owing(3_000, orders=sink)
+        reading = SlowlyRead(world, 0.05)
+        async with world.relay():
+            await asyncio.sleep(40.0)
+        assert await rows(world) == []
+        assert max(reading.asked) <= 4 * READY_MIN
+        assert len(reading.rows) < 3 * 3_000
+
+    run(main())
+
+
+def test_pages_of_large_jobs_are_small():
+    async def main():
+        sink = Told(seconds=0.002)
+        world = await world_owing(2_000, orders=sink)
+        reading = SlowlyRead(world, 0.05)
+        for key, job in world.ledger._jobs.items():
+            world.ledger._jobs[key] = replace(job, job_status=b'{"results":"%b"}' % (b"x" * 60_000))
+        async with world.relay():
+            await asyncio.sleep(10.0)
+        assert len(sink.requests) == 2_000
+        assert READY_MIN < max(reading.asked) <= BYTES_MAX // 60_000
 
     run(main())
 

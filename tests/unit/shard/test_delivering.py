@@ -28,11 +28,11 @@ class Metrics:
         self.deliveries.append(values)
 
 
-def delivering(route, metrics, suspension=None):
+def delivering(route, metrics, suspension=None, source=lambda account: f"urn:{account}"):
     around = Surroundings(clock=VirtualClock(), random=Random(1), metrics=metrics, log=None, beat=lambda _: None)
     return Delivering(
         route=route,
-        source=lambda account: f"urn:{account}",
+        source=source,
         suspension=suspension or Suspension(),
         surroundings=around,
     )
@@ -71,6 +71,43 @@ def test_of_an_attempt_that_is_cut_short_nothing_is_recorded_or_counted():
         suspension.begin()
         assert await attempt is None
         assert metrics.deliveries == []
+
+    run(main())
+
+
+def test_what_waits_for_its_turn_is_prepared_ahead_but_not_long_before_it_is_sent():
+    """Receivers refuse an old signature, and an account may have moved meanwhile."""
+
+    async def main():
+        sink, sources = Told(seconds=0.0), iter(["urn:prompt", "urn:outdated", "urn:late"])
+        prompt, late = owed(), owed()
+        there = delivering(to_orders(sink), Metrics(), source=lambda _: next(sources))
+        there.prepare([prompt])
+        await asyncio.sleep(0.5)
+        await there.attempt(prompt, probe=False)
+        assert prompt.prepared is None, "it is not kept until the end of the attempt is recorded"
+        late.prepared = there._prepared(late, there._route.recipient(late.delivery, late.job))._replace(at=-9.0)
+        await there.attempt(late, probe=False)
+        assert [request.event.source for request in sink.requests] == ["urn:prompt", "urn:late"]
+
+    run(main())
+
+
+def test_nothing_is_prepared_for_callbacks_whose_sinks_are_made_for_each_attempt():
+    asked = []
+
+    class Counting(ToldCallbacks):
+        def sink_for(self, url):
+            asked.append(url)
+            return super().sink_for(url)
+
+    async def main():
+        route = CallbackRoute("callback:https://hooks.example:443", Counting({URL: Told()}))
+        there, rows = delivering(route, Metrics()), [owed([URL]) for _ in range(5)]
+        there.prepare(rows)
+        assert asked == []
+        await there.attempt(rows[0], probe=False)
+        assert asked == [URL]
 
     run(main())
 

@@ -109,6 +109,11 @@ class Endpoint:
             return SinkState.FAILING
         return SinkState.THROTTLED if now < self._waits_until or self._trying else SinkState.ACTIVE
 
+    @property
+    def well(self) -> bool:
+        """The last attempt that has ended was taken."""
+        return self._failures == 0
+
     def stands(self, now: float) -> bool:
         """Nothing may begin, for longer than until an attempt ends or the rate allows the next."""
         return self.stopped is not None or now < self._waits_until

@@ -159,7 +159,7 @@ class Courier:
             self._put_back()
         else:
             if self._wants():
-                taken = await self._pages.claim(self._ready)
+                taken = await self._pages.claim(self._ready, growing=self.endpoint.well)
                 self._claimed += len(taken)
                 self._ready.extend(taken)
             self._begin(attempts)

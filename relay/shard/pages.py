@@ -67,8 +67,11 @@ class Pages:
         """Anything may be due."""
         self._due, self._last = True, None
 
-    async def claim(self, ready: Collection[Underway]) -> Sequence[Underway]:
-        """The next page: as much of it as fills up those that are `ready`. Nothing where the ledger cannot be asked."""
+    async def claim(self, ready: Collection[Underway], *, growing: bool) -> Sequence[Underway]:
+        """The next page: as much of it as fills up those that are `ready`. Nothing where the ledger cannot be asked.
+
+        `growing`: whether pages may become larger. An endpoint that only fails fast needs none.
+        """
         now, limit = self._clock.now(), self.size - len(ready)
         after = None if self._last is None or self._passed_at <= self._last.due_at else self._last
         self._due, self._last, self._passed_at = False, None, math.inf
@@ -78,7 +81,7 @@ class Pages:
             if len(rows) == limit:
                 self._due, self._last = True, rows[-1][0]
                 starved = after is not None and not ready and self._passed_at == math.inf
-                self.size = self._fitting(rows, 2 * self.size if starved else self.size)
+                self.size = self._fitting(rows, 2 * self.size if starved and growing else self.size)
             else:
                 self.size = self._size_min
                 await self._look_ahead(now)

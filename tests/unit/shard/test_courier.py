@@ -121,6 +121,19 @@ def test_an_endpoint_that_asks_for_time_now_and_then_is_read_for_in_small_pages(
     run(main())
 
 
+def test_an_endpoint_that_fails_fast_is_read_for_in_small_pages():
+    async def main():
+        sink = Told(FAILED, seconds=0.002)
+        world = await world_owing(5_000, orders=sink)
+        reading = SlowlyRead(world, 0.05)
+        async with world.relay():
+            await asyncio.sleep(5.0)
+        assert len(sink.requests) > 1_000
+        assert max(reading.asked) <= READY_MIN
+
+    run(main())
+
+
 def test_pages_of_large_jobs_are_small():
     async def main():
         sink = Told(seconds=0.002)

@@ -1,7 +1,9 @@
 """The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
 
-from collections.abc import Collection, Iterable, Sequence
+import collections
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,10 +22,14 @@ from prometheus_client.registry import Collector
 from relay import __version__
 from relay.core.standing import SinkStanding, SinkState, Standing
 from relay.ops.accounts import AccountMetrics
-from relay.ops.series import written
+from relay.ops.series import Distribution, Family, Key, written
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 NETWORK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
+DELIVERIES = Family(
+    name="relay_deliveries_total", kind="counter", text="Attempts to deliver", labels=("sink", "outcome")
+)
+DELIVERY_SECONDS = Family(name="relay_delivery_seconds", kind="histogram", text="Attempts to deliver", labels=("sink",))
 
 _Values = dict[tuple[str, ...], float]
 
@@ -47,10 +53,8 @@ class Metrics:
         self._intake_jobs = cache(self._counter("relay_intake_jobs", "Jobs handed in", "source", "result").labels)
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
         self._events = cache(self._counter("relay_events", "Events recorded", "type", "outcome").labels)
-        self._deliveries = cache(self._counter("relay_deliveries", "Attempts to deliver", "sink", "outcome").labels)
-        self._delivery_seconds = cache(
-            self._histogram("relay_delivery_seconds", "Attempts to deliver", NETWORK, "sink").labels
-        )
+        self._deliveries: collections.Counter[Key] = collections.Counter()
+        self._delivery_seconds: dict[Key, Distribution] = {}
         self._commits = self._counter("relay_ledger_commits", "Ledger commits", "outcome")
         self._commit_seconds = self._histogram("relay_ledger_commit_seconds", "Ledger commits", FAST)
         self._loop_lag = self._histogram("relay_event_loop_lag_seconds", "How late the event loop runs", FAST)
@@ -58,7 +62,12 @@ class Metrics:
     async def page(self, standing: Standing) -> bytes:
         """The exposition format, text version 0.0.4."""
         self._gauges.standing = standing
-        return generate_latest(self.registry) + await written(self._accounts.lines(standing))
+        lines = chain(self._delivery_lines(), self._accounts.lines(standing))
+        return generate_latest(self.registry) + await written(lines)
+
+    def _delivery_lines(self) -> Iterator[str]:
+        yield from DELIVERIES.lines(list(self._deliveries.items()))
+        yield from DELIVERY_SECONDS.histogram_lines(list(self._delivery_seconds.items()))
 
     def intake_jobs(self, source: str, result: str, count: int) -> None:
         self._intake_jobs(source, result).inc(count)
@@ -82,8 +91,11 @@ class Metrics:
         self._accounts.looked(unseen_seconds)
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:
-        self._deliveries(sink, outcome).inc()
-        self._delivery_seconds(sink).observe(seconds)
+        self._deliveries[sink, outcome] += 1
+        distribution = self._delivery_seconds.get((sink,))
+        if distribution is None:
+            distribution = self._delivery_seconds[sink,] = Distribution(NETWORK)
+        distribution.observe(seconds)
 
     def commit(self, outcome: str, seconds: float) -> None:
         self._commits.labels(outcome).inc()

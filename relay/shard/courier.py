@@ -31,7 +31,7 @@ from relay.shard.writer import Writer
 READY_MIN = 32  # claimed, and to follow: where one attempt goes first, it is the one of so many that has failed least
 READY_LEFT = 0.5  # of a page when the next one is claimed
 CLAIMS_MAX = 4  # pages, with what is underway and what waits for its commit
-PREPARED_AHEAD = 15  # together with the next one
+PREPARED_AHEAD = 31  # together with the next one
 SLOW_SECONDS = 3_600.0  # what is too old for an endpoint that goes on has so long to be tried after a start
 LINGER_SECONDS = 60.0  # how long an endpoint that is not lasting stays while nothing is owed
 

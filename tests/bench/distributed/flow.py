@@ -90,7 +90,7 @@ async def seconds_of_all(bootstrap: str, names: Names) -> float:
     """
     last, told = 0.0, set[bytes]()
     async with asyncio.timeout(ALL_SECONDS_MAX), reader(bootstrap, names.events) as events:
-        while sum((await events.end_offsets(events.assignment())).values()) < JOBS:
+        while sum((await events.end_offsets(events.assignment())).values()) < JOBS:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(LOOK_SECONDS)
         while len(told) < JOBS:
             for records in (await events.getmany(timeout_ms=500, max_records=5_000)).values():

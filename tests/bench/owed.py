@@ -18,6 +18,7 @@ from relay.ledger.sqlite import SqliteLedger
 ACCOUNT = "acme"
 SOURCE = source_of(f"https://{ACCOUNT}.zendesk.com")
 ITEMS = 20  # in the results of each job
+HANDED_IN = 100  # at once, so that so many have a moment in common
 ROWS_PER_COMMIT = 5_000
 
 
@@ -51,5 +52,6 @@ def _ended_jobs(count: int) -> Iterator[Job]:
     for number in range(count):
         results = [{"index": index, "id": number * ITEMS + index} for index in range(ITEMS)]
         ended = job_status(number, progress=ITEMS) | {"status": "completed", "total": ITEMS, "results": results}
-        job = Job(account=ACCOUNT, id=ended["id"], tracked_at=now - 60.0, metadata=b'{"order":"%08d"}' % number)
+        tracked_at = round(now - 60.0 + number // HANDED_IN * 0.001, 3)
+        job = Job(account=ACCOUNT, id=ended["id"], tracked_at=tracked_at, metadata=b'{"order":"%08d"}' % number)
         yield record(observe(job, ended, now, Rules()), number + 1)

@@ -187,10 +187,8 @@ def next_event(job: Job, after_sequence: int, subscription: Subscription) -> Eve
     last = job.events[-1]
     if last.type in TERMINAL_TYPES and wants(subscription, job, last):  # so it mostly is
         return last
-    wanted = [event for event in job.events if event.sequence > after_sequence and wants(subscription, job, event)]
-    if not wanted:
-        return None
-    return wanted[-1] if wanted[-1].type in TERMINAL_TYPES else wanted[0]
+    following = (event for event in job.events if event.sequence > after_sequence)
+    return next((event for event in following if wants(subscription, job, event)), None)
 
 
 def owed(delivery: Delivery, job: Job, subscription: Subscription) -> Event | None:

@@ -1,6 +1,5 @@
 """The Prometheus metrics of the public contract. Labels are closed sets from the configuration, never job ids."""
 
-import collections
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -31,7 +30,7 @@ DELIVERIES = Family(
 )
 DELIVERY_SECONDS = Family(name="relay_delivery_seconds", kind="histogram", text="Attempts to deliver", labels=("sink",))
 
-_Values = dict[tuple[str, ...], float]
+_Values = dict[Key, float]
 
 
 class Metrics:
@@ -53,7 +52,7 @@ class Metrics:
         self._intake_jobs = cache(self._counter("relay_intake_jobs", "Jobs handed in", "source", "result").labels)
         self._intake_ack = self._histogram("relay_intake_ack_seconds", "Request to durable", FAST)
         self._events = cache(self._counter("relay_events", "Events recorded", "type", "outcome").labels)
-        self._deliveries: collections.Counter[Key] = collections.Counter()
+        self._deliveries: _Values = {}
         self._delivery_seconds: dict[Key, Distribution] = {}
         self._commits = self._counter("relay_ledger_commits", "Ledger commits", "outcome")
         self._commit_seconds = self._histogram("relay_ledger_commit_seconds", "Ledger commits", FAST)
@@ -91,7 +90,7 @@ class Metrics:
         self._accounts.looked(unseen_seconds)
 
     def delivery(self, sink: str, outcome: str, seconds: float) -> None:
-        self._deliveries[sink, outcome] += 1
+        self._deliveries[sink, outcome] = self._deliveries.get((sink, outcome), 0.0) + 1.0
         distribution = self._delivery_seconds.get((sink,))
         if distribution is None:
             distribution = self._delivery_seconds[sink,] = Distribution(NETWORK)

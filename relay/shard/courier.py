@@ -199,10 +199,10 @@ class Courier:
             self.endpoint.after(trial, ended.attempt if isinstance(ended, Settle | Published) else None, now)
             self._after(ended, underway, attempts)
             self._note()
-            if self.endpoint.stands(now):
+            stands = self.endpoint.stands(now)
+            if stands:
                 self._put_back()
-                self._wake.set()
-            elif self._wants():
+            if stands or self._wants():
                 self._wake.set()
             more = self._may_begin(now)
             if more:

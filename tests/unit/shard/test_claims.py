@@ -24,6 +24,15 @@ def test_nobody_else_gets_what_is_claimed_until_it_is_released():
     assert len(claims.take([(orders, job)])) == 1
 
 
+def test_no_more_is_taken_than_wanted():
+    """Or who asked would take the rest for nothing."""
+    claims = Claims()
+    rows = [(owed(number)[1][0], owed(number)[0]) for number in range(5)]
+    assert [one.job.id for one in claims.take(rows, 2)] == ["V3-00000", "V3-00001"]
+    assert [one.job.id for one in claims.take(rows, 2)] == ["V3-00002", "V3-00003"]
+    assert claims.count("orders") == 4
+
+
 def test_another_life_of_the_job_is_another_matter():
     claims = Claims()
     job, (orders, _) = owed()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -20,6 +19,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 from aiokafka.structs import RecordMetadata
+from msgspec import Struct
 
 from relay.kafka.closing import start_within, within
 from relay.kafka.connection import CLOSE_SECONDS_MAX, OPEN_SECONDS_MAX, Connection
@@ -62,8 +62,7 @@ async def end_client(client: AIOKafkaProducer) -> None:
     client._closed = True  # noqa: SLF001 - or it complains when it is collected
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """What is published. `partition` None: by murmur2 of the key, as Java's clients do it."""
 
     topic: str

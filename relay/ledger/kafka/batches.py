@@ -55,5 +55,5 @@ def of_messages(
 
 def size_of(message: Message) -> int:
     """In bytes, and rather too many than too few."""
-    headers = sum(len(name) + len(value or b"") for name, value in message.headers)
+    headers = sum([len(name) + len(value or b"") for name, value in message.headers])
     return len(message.key or b"") + len(message.value or b"") + headers + MESSAGE_BYTES_EXTRA

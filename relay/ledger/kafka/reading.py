@@ -1,9 +1,9 @@
 """Records, as they were read, as rows of the image. See `records` for what stands in them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from msgspec import MsgspecError, Raw
@@ -16,8 +16,6 @@ from relay.core.record import Positions
 from relay.errors import Undecipherable
 from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION
 from relay.ledger.kafka.rows import JobRow, delivery_columns, job_row
-
-T = TypeVar("T")
 
 DELIVERY_FIELDS = 12  # in the array that is a delivery's row, its version included
 
@@ -64,13 +62,34 @@ class _Reading:
 
     def add(self, key: bytes, value: bytes | None) -> None:
         self._keys.add(key)
-        self._unknown.pop(key, None)
-        if value is not None and key.startswith(_JOB_KEY):  # nearly all are one of these two
-            self._jobs[key] = self._without_unknown(job_row, _split_object, key, value)
-        elif value is not None and key.startswith(_DELIVERY_KEY):
-            self._deliveries[key] = self._without_unknown(delivery_columns, _split_array, key, value)
+        if self._unknown:
+            self._unknown.pop(key, None)
+        try:
+            # Nearly all are one of these two, and hold nothing unknown.
+            if value is not None and key.startswith(_JOB_KEY):
+                self._jobs[key] = job_row(value)
+            elif value is not None and key.startswith(_DELIVERY_KEY):
+                self._deliveries[key] = delivery_columns(value)
+            else:
+                self._add_other(key, value)
+        except Undecipherable:
+            if value is None or not self._add_known(key, value):
+                raise
+
+    def _add_known(self, key: bytes, row: bytes) -> bool:
+        """What this version knows of a row. False: that is all of it, or nothing."""
+        of_job = key.startswith(_JOB_KEY)
+        if not (of_job or key.startswith(_DELIVERY_KEY)):
+            return False
+        known, unknown = _split_object(row) if of_job else _split_array(row)
+        if not unknown:
+            return False
+        if of_job:
+            self._jobs[key] = job_row(known)
         else:
-            self._add_other(key, value)
+            self._deliveries[key] = delivery_columns(known)
+        self._unknown[key] = unknown
+        return True
 
     def _add_other(self, key: bytes, value: bytes | None) -> None:
         match _decode_key(key):
@@ -86,20 +105,6 @@ class _Reading:
                 self._positions = None if value is None else _decode_positions(value)
             case _:
                 raise Undecipherable("not a key of this version of relay: upgrade relay")
-
-    def _without_unknown(
-        self, decipher: Callable[[bytes], T], split: Callable[[bytes], tuple[bytes, bytes]], key: bytes, row: bytes
-    ) -> T:
-        """Mostly there is nothing unknown, and nothing to split."""
-        try:
-            return decipher(row)
-        except Undecipherable:
-            known, unknown = split(row)
-            if not unknown:
-                raise
-        value = decipher(known)
-        self._unknown[key] = unknown
-        return value
 
     def result(self) -> Read:
         return Read(

@@ -12,10 +12,11 @@ version does not know stay in a row when it is written again: a relay that is ne
 have put them there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -24,6 +25,8 @@ from relay.core.job import Incarnation, Job
 from relay.core.job_row import encode
 from relay.core.record import Batch, Positions
 from relay.ledger.rows import encode_delivery
+
+T = TypeVar("T")
 
 POSITIONS_VERSION = 1
 JOB, DELIVERY, MARK, POSITIONS = "job", "delivery", "mark", "positions"
@@ -59,10 +62,14 @@ class Changes:
 def changes_of(batch: Batch) -> Changes:
     """Of equal keys in the batch the last row counts."""
     return Changes(
-        jobs=tuple({job.incarnation: job for job in batch.jobs}.values()),
-        deliveries=tuple({delivery.key: delivery for delivery in batch.deliveries}.values()),
+        jobs=_newest(batch.jobs, attrgetter("tracked_at", "account", "id")),
+        deliveries=_newest(batch.deliveries, attrgetter("tracked_at", "account", "job_id", "sink")),
         marks=dict(batch.marks),
     )
+
+
+def _newest(rows: Sequence[T], key: Callable[[T], object]) -> Sequence[T]:
+    return tuple(dict(zip(map(key, rows), rows, strict=True)).values())
 
 
 def to_records(changes: Changes, unknown: Mapping[bytes, bytes]) -> list[Record]:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.events import TERMINAL_TYPES
-from relay.core.job import Event, EventType, Incarnation, Job, JobKey, Outcome
+from relay.core.job import Event, EventType, Incarnation, Job, Outcome
 from relay.errors import Reason
 
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
@@ -70,10 +70,6 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def key(self) -> DeliveryKey:
         return DeliveryKey(self.tracked_at, self.account, self.job_id, self.sink)
-
-    @property
-    def job_key(self) -> JobKey:
-        return JobKey(self.account, self.job_id)
 
     @property
     def incarnation(self) -> Incarnation:

@@ -123,7 +123,8 @@ def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
 
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
     """
-    return [(_header(name), value.encode()) for name, value in _attributes(event).items()]
+    attributes = _attributes(event)
+    return list(zip(map(_header, attributes), map(str.encode, attributes.values()), strict=True))
 
 
 @cache
@@ -152,8 +153,9 @@ def _attributes(event: CloudEvent) -> dict[str, Any]:
     return attributes
 
 
+@lru_cache(maxsize=1_024)
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds: `2026-02-03T04:05:06.789Z`."""
+    """RFC 3339 in UTC with milliseconds: `2026-02-03T04:05:06.789Z`. Jobs of one submission or reply share theirs."""
     whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
     return f"{_second(whole)}.{micros // 1_000:03d}Z"
 

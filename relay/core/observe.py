@@ -4,11 +4,8 @@ The rules stand in `STATES` (job.py): entering a state that ends a job records t
 job that has ended never changes state again.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
-from typing import Any
 
 import orjson
 from msgspec.structs import replace
@@ -22,21 +19,19 @@ from relay.core.job import (
     Callback,
     Event,
     EventType,
-    Items,
     Job,
     Outcome,
     TrackRequest,
     state_of,
     trim,
 )
-from relay.core.results import Bound, fit, judge, total_of
+from relay.core.results import Bound, fit
+from relay.core.sighting import STARTED_WORD, Sighting
 from relay.errors import Reason
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
 NOT_STARTED = frozenset({PENDING, "queued"})
-STARTED_WORD = "working"
-OUR_ENDINGS = frozenset({EXPIRED, LOST, DELETED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,30 +88,26 @@ def _callback(url: str, request: TrackRequest) -> Callback:
     return Callback(url=url, metadata=request.metadata, traceparent=request.traceparent)
 
 
-def observe(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:
-    """The job after Zendesk's object was seen. The same value where nothing is to be recorded.
-
-    `job_status`: with a string `status`, as `zendesk.decipher` guarantees; other fields may be missing or mistyped.
-    """
+def observe(job: Job, sighting: Sighting, now: float, rules: Rules) -> Job:
+    """The job after Zendesk's object was seen. The same value where nothing is to be recorded."""
     if job.terminal:
         return job
-    status = _state_word(job_status)
-    if state_of(status).terminal:
-        return _end_as_seen(job, job_status, now, rules)
-    kept, truncated = fit(job_status, job.metadata, rules.bound)
-    event = _event_while_running(job, status, kept, now)
+    if state_of(sighting.status).terminal:
+        return _end_as_seen(job, sighting, now, rules)
+    kept, truncated = fit(sighting.encoded, job.metadata, rules.bound)
+    event = _event_while_running(job, sighting.status, kept, now)
     if event is not None and event.type is EventType.PROGRESSED and not _is_time(job, now, rules):
         return job  # looked at again by the next poll, which still finds it changed
     if event is None and kept == job.job_status:
         return job
     seen = replace(
         job,
-        state=status,
+        state=sighting.status,
         job_status=kept,
         results_truncated=truncated,
         seen_at=now if job.seen_at is None else job.seen_at,
-        queued_at=now if status == "queued" else job.queued_at,
-        items=Items(total=total_of(job_status)),
+        queued_at=now if sighting.status == "queued" else job.queued_at,
+        items=sighting.items,
     )
     return seen if event is None else _with(seen, event)
 
@@ -146,28 +137,22 @@ def delete(job: Job) -> Job:
     return replace(job, state=DELETED)
 
 
-def _state_word(job_status: dict[str, Any]) -> str:
-    # A word with which only relay ends a job is one more that Zendesk does not document: the job is running.
-    word: str = job_status["status"]
-    return "working" if word in OUR_ENDINGS else word
-
-
-def _end_as_seen(job: Job, job_status: dict[str, Any], now: float, rules: Rules) -> Job:
-    status = job_status["status"]
-    outcome, items = judge(job_status)
-    kept, truncated = fit(job_status, job.metadata, rules.bound)
-    ended = replace(
+def _end_as_seen(job: Job, sighting: Sighting, now: float, rules: Rules) -> Job:
+    kept, truncated = fit(sighting.encoded, job.metadata, rules.bound)
+    last = _final(job, sighting.status, state_of(sighting.status).reason, now)
+    return replace(
         job,
-        state=status,
+        state=sighting.status,
+        sequence=last.sequence,
         job_status=kept,
         results_truncated=truncated,
-        outcome=outcome,
-        items=items,
+        outcome=sighting.outcome,
+        items=sighting.items,
         seen_at=now if job.seen_at is None else job.seen_at,
         detected_at=now,
-        completed_at=completed_at(job_status.get("message")),
+        completed_at=sighting.completed_at,
+        events=(*job.events, last),
     )
-    return _with(ended, _final(job, status, state_of(status).reason, now))
 
 
 def _end_unseen(job: Job, state: str, reason: Reason, now: float) -> Job:
@@ -221,41 +206,3 @@ def _with(job: Job, event: Event) -> Job:
     if event.type is EventType.PROGRESSED:
         kept = tuple(other for other in kept if other.type is not EventType.PROGRESSED)
     return replace(job, sequence=event.sequence, events=(*kept, event))
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_ZONE = r"(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d)"
-_CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-_DATES = (
-    re.compile(rf"\bat (?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d) {_CLOCK} {_ZONE}", re.ASCII),
-    re.compile(
-        rf"\bat [A-Z][a-z]{{2}} (?P<month>{'|'.join(_MONTHS)}) +(?P<day>\d\d?) {_CLOCK} {_ZONE} (?P<year>\d{{4}})",
-        re.ASCII,
-    ),
-)
-
-
-def completed_at(message: Any) -> str | None:  # noqa: ANN401 - JSON
-    """Zendesk's own time of the end, from either date style of the message, as RFC 3339 in UTC; None: not told."""
-    if not isinstance(message, str):
-        return None
-    match = next(filter(None, (date.search(message[:1_000]) for date in _DATES)), None)
-    if match is None:
-        return None
-    part = match.groupdict()
-    month = _MONTHS.index(part["month"]) + 1 if part["month"] in _MONTHS else int(part["month"])
-    offset = timedelta(hours=int(part["zone_hours"]), minutes=int(part["zone_minutes"]))
-    try:
-        zone = timezone(-offset if part["sign"] == "-" else offset)
-        moment = datetime(
-            int(part["year"]),
-            month,
-            int(part["day"]),
-            int(part["hour"]),
-            int(part["minute"]),
-            int(part["second"]),
-            tzinfo=zone,
-        )
-        return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
-    except (ValueError, OverflowError):
-        return None

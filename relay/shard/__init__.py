@@ -239,7 +239,7 @@ class Shard:
         self._feed.publish(jobs)
         self.poller.add([self.live.add(job) for job in jobs if not self._publish_change(job) and not job.terminal])
         for row in deliveries:
-            watch = self.live.get(row.job_key)
+            watch = self.live.find(row.account, row.job_id)
             if watch is not None and watch.job.tracked_at == row.tracked_at:
                 watch.deliveries = {**watch.deliveries, row.sink: row}
         self._couriers.publish(jobs, deliveries)

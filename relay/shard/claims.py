@@ -63,7 +63,8 @@ class Claims:
         return self._counts[endpoint]
 
     def delivery(self, key: DeliveryKey) -> Delivery | None:
-        underway = self._underway.get(key[:3], {}).get(key.sink)
+        by_sink = self._underway.get(key[:3])
+        underway = None if by_sink is None else by_sink.get(key.sink)
         return None if underway is None else underway.delivery
 
     def update(self, jobs: Iterable[Job], deliveries: Collection[Delivery]) -> None:

@@ -36,7 +36,7 @@ class Memory:
         claimed = self.claims.delivery(key)
         if claimed is not None:
             return claimed
-        watch = self.live.get(JobKey(key.account, key.job_id))
+        watch = self.live.find(key.account, key.job_id)
         if watch is None or watch.job.tracked_at != key.tracked_at:
             return None
         return watch.deliveries.get(key.sink)
@@ -134,8 +134,8 @@ class Draft:
 
     def put_event(self, job: Job) -> None:
         """A job that has got a new event: it is owed to every sink and every callback that wants it."""
-        self._moved.add(job.incarnation)
         self.put(job)
+        self._moved.add(job.incarnation)
         for subscription in (*self._memory.subscriptions.concerning(job.account), *map(subscription_of, job.callbacks)):
             if wants(subscription, job, job.events[-1]):  # one that it does not want changes nothing for it
                 self.owe(job, subscription)
@@ -148,7 +148,8 @@ class Draft:
         first = before is None or before.state is not DeliveryState.PENDING
         if after is not None and first and subscription.in_ledger and self._memory.publications.may(subscription.sink):
             after = self.published(after, job, subscription)
-        self.put_delivery(after)
+        if after is not None:
+            self.deliveries[key] = after
 
     def published(self, row: Delivery, job: Job, subscription: Subscription) -> Delivery:
         """The row, once what it owes is among the messages; as it is, where that cannot be published."""
@@ -162,8 +163,9 @@ class Draft:
             now=self.now,
             withheld=() if self.refusal is None else self.refusal.too_large,
         )
-        self.messages += publication.messages
-        self.message_bytes += sum(len(message.event.data) for message in publication.messages)
+        for message in publication.messages:
+            self.messages.append(message)
+            self.message_bytes += len(message.event.data)
         return publication.delivery
 
     def put_delivery(self, row: Delivery | None) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from relay.core.callbacks import CallbacksFull, subscription_of
 from relay.core.job import DELETED, Job, JobKey, TrackRequest
 from relay.core.observe import Rules, delete, expire, give_up, observe
+from relay.core.sighting import Sighting
 from relay.core.tracking import track_all
 from relay.core.watch import Watch
 from relay.shard.draft import Draft
@@ -74,7 +75,7 @@ class Untrack:
 class Observe:
     """Zendesk said this about these jobs, each object changed since it was last recorded. `seen_at`: when."""
 
-    seen: Sequence[tuple[Watch, dict[str, Any]]]
+    seen: Sequence[tuple[Watch, Sighting]]
     seen_at: float
     rules: Rules
 
@@ -83,9 +84,9 @@ class Observe:
         return len(self.seen)
 
     def decide(self, draft: Draft) -> None:
-        for watch, job_status in self.seen:
+        for watch, sighting in self.seen:
             before = draft.job(watch.job)
-            after = observe(before, job_status, self.seen_at, self.rules)
+            after = observe(before, sighting, self.seen_at, self.rules)
             if after.sequence > before.sequence:
                 draft.put_event(after)
             elif after is not before:

@@ -19,8 +19,11 @@ class Live:
 
     def get(self, job: JobKey | Job) -> Watch | None:
         """The watch with the same account and id."""
-        account = self._accounts.get(job.account)
-        return None if account is None else account.get(job.id)
+        return self.find(job.account, job.id)
+
+    def find(self, account: str, id_: str) -> Watch | None:
+        watches = self._accounts.get(account)
+        return None if watches is None else watches.get(id_)
 
     def load(self, rows: Sequence[tuple[Job, Sequence[Delivery]]]) -> None:
         """Fill from the ledger; once, at start."""

@@ -5,14 +5,13 @@ import math
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from relay.core.agenda import Agenda
 from relay.core.credentials import Credentials
 from relay.core.hearing import Health, hear
 from relay.core.poll import Poll
+from relay.core.sighting import Sighting, sight
 from relay.core.watch import Watch
 from relay.core.zendesk import NO_RATE, RETRY_AFTER_SECONDS_MAX, Reply, Request, decipher, hearsay
 from relay.errors import Reason, Unavailable
@@ -27,6 +26,21 @@ from relay.shard.writer import Writer
 DENIED = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN})
 VISITS_AT_ONCE = 12  # a few milliseconds; whoever else has something to do comes in between
 WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wall clock
+
+
+class News(NamedTuple):
+    """What a reply brought that is to be recorded. `seen`: of which jobs it told something new, and when, wall clock.
+
+    `gone`: a job that Zendesk does not know any more. `heard_at`: monotonic.
+    """
+
+    seen: Sequence[tuple[Watch, Sighting]]
+    seen_at: float
+    gone: Watch | None
+    heard_at: float
+
+
+NO_NEWS = News((), 0.0, None, 0.0)
 
 
 class Poller:
@@ -191,7 +205,7 @@ class Poller:
             post.credentials.succeed(credentials, clock.monotonic(), clock.now())
         if refusal is not None and not (outdated and refusal.reason in DENIED):
             self._stand_still(post, refusal, self._around.clock.monotonic())
-            await self._keep_wait(post, refusal)
+            await self._keep_wait(post, refusal.retry_after_seconds)
         self._set(post)
 
     async def _ask(self, post: Post, poll: Poll, request: Request) -> None:
@@ -209,9 +223,13 @@ class Poller:
         outdated = post.account is not account and reply.reason in DENIED
         if outdated or (post.credentials and post.credentials.heard(request.access_token, reply.reason)):
             post.again.append(poll)
+            news = NO_NEWS
         else:
-            await self.apply(post, poll, reply if post.account is account else hearsay(reply))
-        await self._keep_wait(post, reply)
+            news = self.apply(post, poll, reply if post.account is account else hearsay(reply))
+        retry_after_seconds = reply.retry_after_seconds
+        del reply, response  # what was parsed would fill memory and caches while its news wait to be recorded
+        await self._tell(post, news)
+        await self._keep_wait(post, retry_after_seconds)
         self._set(post)
 
     def _cut_short(self, post: Post, poll: Poll) -> None:
@@ -220,8 +238,8 @@ class Poller:
         post.again.append(poll)
         self._set(post)
 
-    async def apply(self, post: Post, poll: Poll, reply: Reply) -> None:
-        """Draw the consequences of a reply: for the jobs it speaks of, and for the account."""
+    def apply(self, post: Post, poll: Poll, reply: Reply) -> News:
+        """Draw the consequences of a reply: for the jobs it speaks of, and for the account. What is to be recorded."""
         now = self._around.clock.monotonic()
         ids_max = post.roster.limit.ids_max
         heard = hear(post.roster, poll, reply, now, in_trouble=post.trouble is not None)
@@ -235,29 +253,32 @@ class Poller:
                 self._troubled(post, None, "")
             case Health.IN_TROUBLE:
                 self._stand_still(post, reply, now)
-        if reply.found:
-            await self._looked(post, poll.watches, reply.found, now)
-        if heard.gone is not None:
-            await self._record(End(watches=(heard.gone,), too_old=False))
+        seen = self._looked(post, poll.watches, reply, now) if reply.found else ()
+        return News(seen, self._around.clock.now(), heard.gone, now)
 
-    async def _looked(self, post: Post, seen: Sequence[Watch], found: Mapping[str, dict[str, Any]], now: float) -> None:
+    def _looked(self, post: Post, seen: Sequence[Watch], reply: Reply, now: float) -> Sequence[tuple[Watch, Sighting]]:
+        """Those of which something new is seen; all others wait for their next look."""
+        found, encoded = reply.found, reply.encoded
         if len(found) < len(seen):
             seen = [watch for watch in seen if watch.job.id in found]
         self._around.metrics.looked([now - watch.unseen_since for watch in seen])
         # Compared as bytes: the usual case, nothing new, costs no more than that.
-        changed = [
-            (watch, found[watch.job.id]) for watch in seen if orjson.dumps(found[watch.job.id]) != watch.job.job_status
-        ]
+        changed = [watch for watch in seen if encoded[watch.job.id] != watch.job.job_status]
         if not changed:
             post.roster.looked(seen, now)
-            return
-        for watch, job_status in changed:
-            post.roster.told(watch, job_status, now)
-        news = [watch for watch, _ in changed]
-        post.roster.looked(_without(seen, news), now)
-        await self._record(Observe(seen=changed, seen_at=self._around.clock.now(), rules=self._settings.rules))
-        # Not before: until it is recorded they would be asked for again, and told the same.
-        post.roster.looked([watch for watch in news if not watch.ended], now)
+            return ()
+        for watch in changed:
+            post.roster.told(watch, found[watch.job.id], now)
+        post.roster.looked(_without(seen, changed), now)
+        return [(watch, sight(found[watch.job.id], encoded[watch.job.id])) for watch in changed]
+
+    async def _tell(self, post: Post, news: News) -> None:
+        if news.seen:
+            await self._record(Observe(seen=news.seen, seen_at=news.seen_at, rules=self._settings.rules))
+            # Not before: until it is recorded they would be asked for again, and told the same.
+            post.roster.looked([watch for watch, _ in news.seen if not watch.ended], news.heard_at)
+        if news.gone is not None:
+            await self._record(End(watches=(news.gone,), too_old=False))
 
     def _stand_still(self, post: Post, reply: Reply, now: float) -> None:
         assert reply.reason is not None  # noqa: S101 - a complete reply is no trouble
@@ -270,10 +291,10 @@ class Poller:
             post.pacer.failed(reply.retry_after_seconds, now, jitter)
         self._troubled(post, reply.reason, reply.detail)
 
-    async def _keep_wait(self, post: Post, reply: Reply) -> None:
+    async def _keep_wait(self, post: Post, retry_after_seconds: float | None) -> None:
         """A wait that Zendesk imposed is durable before the account's next request."""
-        if reply.retry_after_seconds:
-            until = self._around.clock.now() + reply.retry_after_seconds
+        if retry_after_seconds:
+            until = self._around.clock.now() + retry_after_seconds
             await self._record(Note(name=WAIT_MARK + post.account.name, value=repr(until).encode()))
 
     async def _record(self, intent: Observe | End | Note) -> None:

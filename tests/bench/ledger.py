@@ -24,6 +24,7 @@ from relay.core.job import Job
 from relay.core.job_row import encode
 from relay.core.observe import Rules, observe, record
 from relay.core.record import Batch
+from relay.core.sighting import sight
 from relay.ledger.sqlite import SqliteLedger
 
 ROWS = 50_000
@@ -69,7 +70,7 @@ def ended(jobs: Sequence[Job], first_position: int) -> Batch:
     """Each with its terminal event, which one sink is owed."""
     status = {**job_status(0, progress=100), "status": "completed"}
     done = [
-        record(observe(job, status, job.tracked_at + 9.0, Rules()), position)
+        record(observe(job, sight(status), job.tracked_at + 9.0, Rules()), position)
         for position, job in enumerate(jobs, start=first_position)
     ]
     owed = [owe(job, None, Subscription(sink="orders"), job.tracked_at + 9.0) for job in done]

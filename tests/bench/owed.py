@@ -13,6 +13,7 @@ from relay.core.events import render, source_of, structured
 from relay.core.job import Job
 from relay.core.observe import Rules, observe, record
 from relay.core.record import Batch
+from relay.core.sighting import sight
 from relay.ledger.sqlite import SqliteLedger
 
 ACCOUNT = "acme"
@@ -54,4 +55,4 @@ def _ended_jobs(count: int) -> Iterator[Job]:
         ended = job_status(number, progress=ITEMS) | {"status": "completed", "total": ITEMS, "results": results}
         tracked_at = round(now - 60.0 + number // HANDED_IN * 0.001, 3)
         job = Job(account=ACCOUNT, id=ended["id"], tracked_at=tracked_at, metadata=b'{"order":"%08d"}' % number)
-        yield record(observe(job, ended, now, Rules()), number + 1)
+        yield record(observe(job, sight(ended), now, Rules()), number + 1)

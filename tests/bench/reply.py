@@ -1,7 +1,7 @@
 """A reply to show_many in which nothing is new: what the poll loop does with it, beside parsing its bytes."""
 
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from statistics import median
 from typing import Any
@@ -13,11 +13,12 @@ from bench.table import Measurement
 from relay.core.job import Job
 from relay.core.observe import Rules, observe
 from relay.core.pacing import Rate
+from relay.core.sighting import sight
 from relay.core.watch import Watch
 from relay.core.zendesk import Response, decipher
 from relay.ops.metrics import Metrics
 from relay.shard.live import Live
-from relay.shard.poller import Poller
+from relay.shard.poller import News, Poller
 from relay.shard.ports import Account, Polling, Settings, Surroundings
 from relay.shard.writer import Writer
 
@@ -70,7 +71,7 @@ def idle_poller(clock: Now) -> Poller:
 
 def watches(statuses: list[dict[str, Any]], now: float) -> Iterator[Watch]:
     for status in statuses:
-        yield Watch(observe(Job(account="acme", id=status["id"], tracked_at=now), status, now, Rules()))
+        yield Watch(observe(Job(account="acme", id=status["id"], tracked_at=now), sight(status), now, Rules()))
 
 
 def answered(poller: Poller, response: Response, clock: Now) -> Callable[[], None]:
@@ -80,16 +81,12 @@ def answered(poller: Poller, response: Response, clock: Now) -> Callable[[], Non
     assert poll is not None
     assert len(poll.watches) == JOBS
     request = poll.request
-    return lambda: to_its_end(poller.apply(post, poll, decipher(request, response, clock.now())))
+    return lambda: nothing_to_tell(poller.apply(post, poll, decipher(request, response, clock.now())))
 
 
-def to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Without an event loop: it waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("it waits")
+def nothing_to_tell(news: News) -> None:
+    assert not news.seen
+    assert news.gone is None
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -14,6 +14,7 @@ from bench.table import Measurement
 from relay.core.job import Job
 from relay.core.observe import Rules, observe
 from relay.core.record import Batch
+from relay.core.sighting import sight
 from relay.ledger.sqlite import SqliteLedger
 
 JOBS, ROWS_PER_COMMIT = 200_000, 5_000
@@ -55,4 +56,4 @@ def live_jobs(count: int, *, seen: bool) -> Iterator[Job]:
         metadata = b'{"order":"%08d"}' % number
         account = ACCOUNTS[number % len(ACCOUNTS)]
         job = Job(account=account, id=status["id"], tracked_at=round(now - 60.0, 3), metadata=metadata)
-        yield observe(job, status, now - 30.0, Rules()) if seen else job
+        yield observe(job, sight(status), now - 30.0, Rules()) if seen else job

@@ -17,6 +17,7 @@ from relay.core.events import source_of
 from relay.core.job import DELETED, Job, TrackRequest
 from relay.core.observe import Rules, observe, record, track
 from relay.core.record import Batch, JobView
+from relay.core.sighting import sight
 from relay.errors import UnknownSink
 from relay.intake.access import Access
 from relay.intake.account_calls import AccountCalls
@@ -161,7 +162,7 @@ class Story:
     async def see(self, job_id, status="completed", *, account="acme", at=1_700_000_000.0, **fields):
         """Zendesk's word about a job, which makes a new event. The event."""
         before = self.jobs.get((account, job_id)) or track(TrackRequest(account=account, id=job_id), at)
-        after = observe(before, {"id": job_id, "status": status, **fields}, at, Rules())
+        after = observe(before, sight({"id": job_id, "status": status, **fields}), at, Rules())
         assert after.sequence == before.sequence + 1
         job = record(after, next(self._positions))
         await self.commit(job, job.events[-1])

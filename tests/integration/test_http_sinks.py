@@ -10,6 +10,7 @@ from relay.core.delivery import Attempt, Delivery, DeliveryState
 from relay.core.events import event_id
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, observe, track
+from relay.core.sighting import sight
 from relay.core.standing import SinkStanding, SinkState
 from relay.errors import LedgerError, Reason, Unavailable
 from relay.intake.keys import Scope
@@ -46,8 +47,8 @@ async def intake():
 def row(number, *, account="acme", state=DeliveryState.DEAD, sink="orders"):
     """A delivery of a job's first event, which the job's end follows."""
     job = track(TrackRequest(account=account, id=f"V3-{number}"), NOW + number)
-    started = observe(job, {"id": job.id, "status": "working"}, NOW + number, Rules())
-    ended = observe(started, {"id": job.id, "status": "failed"}, NOW + number, Rules())
+    started = observe(job, sight({"id": job.id, "status": "working"}), NOW + number, Rules())
+    ended = observe(started, sight({"id": job.id, "status": "failed"}), NOW + number, Rules())
     delivery = Delivery(
         account=account,
         job_id=job.id,

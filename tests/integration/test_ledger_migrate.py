@@ -18,6 +18,7 @@ from relay.core.delivery import Delivery, DeliveryState
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, delete, give_up, observe, record, track
 from relay.core.record import Batch, DeliveryFilter, EventFilter, Retention
+from relay.core.sighting import sight
 from relay.errors import LedgerUnusable, Reason
 from relay.kafka.connection import Connection
 from relay.kafka.topics import describe_topic
@@ -50,7 +51,7 @@ def lived(account, number, fate, positions):
     job = track(TrackRequest(account=account, id=f"V3-{number}", metadata=b'{"n":%d}' % number), NOW + number)
     recorded = []
     for status in {"working": ["working"], "completed": ["working", fate], "failed": [fate]}.get(fate, ()):
-        job = record(observe(job, {"id": job.id, "status": status}, NOW + number + 5, Rules()), next(positions))
+        job = record(observe(job, sight({"id": job.id, "status": status}), NOW + number + 5, Rules()), next(positions))
         recorded.append(job.events[-1])
     if fate == "lost":
         job = record(give_up(job, NOW + number + 300), next(positions))

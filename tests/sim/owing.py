@@ -13,6 +13,7 @@ from relay.core.events import CloudEvent
 from relay.core.job import Callback, Job
 from relay.core.observe import Rules, observe, record
 from relay.core.record import Batch
+from relay.core.sighting import sight
 from relay.ledger.memory import MemoryLedger
 from relay.shard.ports import Sink
 from relay.simulator import SCENARIOS
@@ -70,7 +71,7 @@ def ended_job(number: int, now: float, *, callbacks: Sequence[str] = ()) -> Job:
     """A job that has just ended, its event recorded."""
     job = Job(account="acme", id=f"V3-{number:05}", tracked_at=round(now - 60.0 + number / 1_000, 3))
     named = tuple(Callback(url=url, metadata=b'{"for":"%b"}' % url.encode()) for url in callbacks)
-    ended = observe(job, {"id": job.id, "status": "completed"}, now, Rules())
+    ended = observe(job, sight({"id": job.id, "status": "completed"}), now, Rules())
     return record(replace(ended, callbacks=named), number + 1)
 
 

@@ -9,6 +9,7 @@ from sim.virtual import VirtualClock, run
 from relay.core.delivery import Attempt, Subscription
 from relay.core.job import Job, TrackRequest
 from relay.core.observe import Rules
+from relay.core.sighting import sight
 from relay.errors import Reason
 from relay.ledger.memory import MemoryLedger
 from relay.shard.intents import Observe, Track
@@ -115,5 +116,5 @@ def pages(jobs):
 
 
 def ended(live, jobs, clock):
-    seen = [(live.get(job.key), {"id": job.id, "status": "completed"}) for job in jobs]
+    seen = [(live.get(job.key), sight({"id": job.id, "status": "completed"})) for job in jobs]
     return Observe(seen=seen, seen_at=clock.now(), rules=Rules())

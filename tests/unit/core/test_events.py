@@ -25,6 +25,7 @@ from relay.core.events import (
 from relay.core.job import Callback, Event, EventType, Items, Job, Outcome, TrackRequest
 from relay.core.job_row import decode, encode
 from relay.core.observe import Rules, expire, give_up, observe, track
+from relay.core.sighting import sight
 from relay.errors import Reason
 
 DOCS = Path(__file__).parents[3] / "docs" / "events"
@@ -79,7 +80,7 @@ def tracked():
 def seen(*statuses):
     job = tracked()
     for number, status in enumerate(statuses, 1):
-        job = observe(job, status, MORNING + 2 * number, RULES)
+        job = observe(job, sight(status), MORNING + 2 * number, RULES)
     return job
 
 
@@ -157,7 +158,7 @@ def test_a_terminal_event_tells_what_became_of_the_job():
 def test_earlier_events_stay_what_they_were_when_the_job_has_ended():
     """Started and progress render without results and outcome, as they did before the end."""
     running = seen(STATUS, WORKING, FURTHER)
-    ended = replace(observe(running, COMPLETED, MORNING + 9, RULES), results_truncated=True)
+    ended = replace(observe(running, sight(COMPLETED), MORNING + 9, RULES), results_truncated=True)
     for event in running.events:
         assert render(ended, event, SOURCE) == render(running, event, SOURCE)
     data = data_of(ended, ended.events[1])

@@ -22,7 +22,6 @@ from relay.core.observe import (
     METADATA_BYTES_MAX,
     METADATA_KEYS_MAX,
     Rules,
-    completed_at,
     delete,
     expire,
     give_up,
@@ -31,6 +30,7 @@ from relay.core.observe import (
     track_again,
 )
 from relay.core.results import Bound, Results
+from relay.core.sighting import completed_at, sight
 from relay.errors import Reason
 
 NOW = 1_700_000_000.0
@@ -61,7 +61,7 @@ def after(*statuses, job=None, rules=EAGER):
     """The job after these were seen, one a second."""
     job = new_job() if job is None else job
     for number, one in enumerate(statuses, 1):
-        job = observe(job, seen(one) if isinstance(one, str) else one, NOW + number, rules)
+        job = observe(job, sight(seen(one) if isinstance(one, str) else one), NOW + number, rules)
     return job
 
 
@@ -167,7 +167,7 @@ class TestEnd:
         assert (job.state, job.final_event.reason) == (EXPIRED, Reason.AGE_LIMIT)
 
     @pytest.mark.parametrize("ended", [after("completed"), expire(new_job(), NOW), delete(new_job())])
-    @pytest.mark.parametrize("end", [expire, give_up, lambda job, now: observe(job, seen("failed"), now, EAGER)])
+    @pytest.mark.parametrize("end", [expire, give_up, lambda job, now: observe(job, sight(seen("failed")), now, EAGER)])
     def test_what_has_ended_does_not_end_again(self, ended, end):
         assert end(ended, NOW + 9) is ended
 
@@ -190,9 +190,9 @@ class TestProgress:
 
     def test_progress_is_told_once_in_an_interval(self):
         job = after("working", rules=self.RULES)
-        early = observe(job, seen("working", progress=5), NOW + 5.9, self.RULES)
+        early = observe(job, sight(seen("working", progress=5)), NOW + 5.9, self.RULES)
         assert early is job, "the next poll still finds it changed"
-        told = observe(job, seen("working", progress=5), NOW + 6.0, self.RULES)
+        told = observe(job, sight(seen("working", progress=5)), NOW + 6.0, self.RULES)
         assert types(told) == [STARTED, PROGRESSED]
 
     def test_the_end_waits_for_no_interval(self):
@@ -200,7 +200,7 @@ class TestProgress:
 
     def test_a_clock_that_went_back_does_not_silence_a_job(self):
         job = after("working", rules=self.RULES)
-        assert types(observe(job, seen("working", progress=5), NOW - 3_600, self.RULES)) == [STARTED, PROGRESSED]
+        assert types(observe(job, sight(seen("working", progress=5)), NOW - 3_600, self.RULES)) == [STARTED, PROGRESSED]
 
     def test_a_message_that_had_to_be_cut_is_no_news_every_time(self):
         rules = Rules(progress_interval_seconds=0.0, bound=Bound(max_bytes=2_048))
@@ -261,7 +261,7 @@ def step_on(job, step, now, rules):
         return expire(job, now)
     if step == "give up":
         return give_up(job, now)
-    return observe(job, step, now, rules)
+    return observe(job, sight(step), now, rules)
 
 
 class TestTracking:

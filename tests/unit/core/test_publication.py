@@ -7,6 +7,7 @@ from relay.core.events import event_id, render
 from relay.core.job import EventType, TrackRequest
 from relay.core.observe import Rules, observe, record, track
 from relay.core.publication import publish
+from relay.core.sighting import sight
 
 NOW = 1_750_000_000.0
 BUS = Subscription(sink="bus", types=frozenset(EventType), in_ledger=True)
@@ -16,7 +17,7 @@ def job_with_events(*statuses):
     job = track(TrackRequest(account="acme", id="V3-1"), NOW)
     for number, status in enumerate(statuses):
         seen = {"id": "V3-1", "status": status, "progress": number}
-        job = record(observe(job, seen, NOW + 10 * number, Rules()), number + 1)
+        job = record(observe(job, sight(seen), NOW + 10 * number, Rules()), number + 1)
     return job
 
 

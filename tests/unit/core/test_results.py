@@ -95,6 +95,12 @@ class TestJudge:
     def test_outcome_and_counts_of_a_completed_job(self, results, total, verdict):
         assert judge(ended(results, total)) == verdict
 
+    @given(st.lists(st.sampled_from([created(0), {"id": 5}, *GOOD_ENTRIES, *BAD_ENTRIES, *UNREADABLE_ENTRIES])))
+    def test_entries_count_together_as_they_do_one_by_one(self, entries):
+        verdicts = [entry_failed(entry) for entry in entries]
+        _, counted = judge(ended(entries, None, "failed"))
+        assert counted == items(len(entries), verdicts.count(False), verdicts.count(True))
+
     @pytest.mark.parametrize("word", ["failed", "killed"])
     @pytest.mark.parametrize("results", [None, [], [created(0)], [error(0)], {"success": True}, "?"])
     def test_a_job_that_failed_or_was_killed_failed_whatever_its_results(self, word, results):
@@ -118,7 +124,7 @@ class TestJudge:
 
 
 def cut(job_status, *, results=Results.FULL, max_bytes=65_536, metadata=b"{}"):
-    kept, truncated = fit(job_status, metadata, Bound(results=results, max_bytes=max_bytes))
+    kept, truncated = fit(orjson.dumps(job_status), metadata, Bound(results=results, max_bytes=max_bytes))
     return orjson.loads(kept), truncated
 
 
@@ -218,7 +224,7 @@ JOB_STATUSES = st.builds(
 @given(JOB_STATUSES, st.integers(0, 20_000), st.sampled_from(Results), st.integers(1_024, 70_000))
 def test_fit_never_exceeds_the_bound_and_keeps_id_and_status(job_status, metadata_size, results, max_bytes):
     """Save that a little is always left for the object, however long the metadata are."""
-    kept, truncated = fit(job_status, b"m" * metadata_size, Bound(results=results, max_bytes=max_bytes))
+    kept, truncated = fit(orjson.dumps(job_status), b"m" * metadata_size, Bound(results=results, max_bytes=max_bytes))
     assert len(kept) <= max(max_bytes - metadata_size - ENVELOPE_BYTES, JOB_STATUS_BYTES_MIN)
     decoded = orjson.loads(kept)
     assert (decoded["id"], decoded["status"]) == (job_status["id"], job_status["status"])

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from relay.core.events import render, structured
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, expire, give_up, observe, track
+from relay.core.sighting import sight
 from relay.intake.event_views import CloudEvent, EventList, page
 from relay.intake.opaque import read_place
 
 NOW = 1_700_000_000.0
 NEW = track(TrackRequest(account="acme", id="V3-1", metadata=b'{"order":7}', traceparent="00-1-2-01"), NOW)
-SEEN = observe(NEW, {"id": "V3-1", "status": "working", "progress": 1, "total": 2}, NOW, Rules())
-ENDED = observe(SEEN, {"id": "V3-1", "status": "completed", "results": [{"id": 1}]}, NOW, Rules())
+SEEN = observe(NEW, sight({"id": "V3-1", "status": "working", "progress": 1, "total": 2}), NOW, Rules())
+ENDED = observe(SEEN, sight({"id": "V3-1", "status": "completed", "results": [{"id": 1}]}), NOW, Rules())
 JOBS = [SEEN, ENDED, give_up(NEW, NOW), expire(SEEN, NOW)]
 EVENTS = [structured(render(job, event, "https://acme.test")) for job in JOBS for event in job.events]
 

@@ -4,6 +4,7 @@ from relay.core.events import render, structured
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, observe, record, track
 from relay.core.place import Placed
+from relay.core.sighting import sight
 from relay.intake import rendering
 from relay.intake.opaque import write_place
 from relay.intake.rendering import Rendered
@@ -11,7 +12,7 @@ from relay.intake.rendering import Rendered
 
 def seen(position):
     job = track(TrackRequest(account="acme", id=f"V3-{position}"), 1_700_000_000.0)
-    return record(observe(job, {"id": job.id, "status": "completed"}, 1_700_000_001.0, Rules()), position)
+    return record(observe(job, sight({"id": job.id, "status": "completed"}), 1_700_000_001.0, Rules()), position)
 
 
 def placed(job, *elsewhere):

@@ -8,6 +8,7 @@ from relay.core.job import TrackRequest
 from relay.core.observe import Rules, observe, record, track
 from relay.core.place import merged
 from relay.core.record import EventFilter, EventPage
+from relay.core.sighting import sight
 from relay.errors import CursorExpired, LedgerError
 from relay.intake import sse, streaming
 from relay.intake.gate import Bounds, Gate
@@ -21,7 +22,8 @@ REVOKED = Problem(401, Code.UNAUTHORIZED, "this API key is not known here")
 
 def seen(position, **status):
     job = track(TrackRequest(account="acme", id=f"V3-{position}"), 1_700_000_000.0)
-    return record(observe(job, {"id": job.id, "status": "completed"} | status, 1_700_000_001.0, Rules()), position)
+    sighting = sight({"id": job.id, "status": "completed"} | status)
+    return record(observe(job, sighting, 1_700_000_001.0, Rules()), position)
 
 
 class ListedEvents:

@@ -7,6 +7,7 @@ import pytest
 
 from relay.core.job import JobKey, TrackRequest
 from relay.core.observe import Rules
+from relay.core.sighting import sight
 from relay.ledger.memory import MemoryLedger
 from relay.shard import Shard
 from relay.shard.feed import Feed
@@ -69,6 +70,6 @@ async def test_every_event_counts_with_its_own_type_and_outcome_also_when_one_co
     """While a slow commit runs, a job may be seen more than once."""
     await shard.track([TrackRequest(account="acme", id="V3-1")])
     watch = shard.live.get(JobKey("acme", "V3-1"))
-    intents = [Observe(seen=[(watch, status)], seen_at=time.time(), rules=Rules()) for status in SEEN]
+    intents = [Observe(seen=[(watch, sight(status))], seen_at=time.time(), rules=Rules()) for status in SEEN]
     await asyncio.gather(*map(shard._writer.submit, intents))
     assert metrics.events == {("zendesk.job.started", "none"): 1, ("zendesk.job.completed", "succeeded"): 1}

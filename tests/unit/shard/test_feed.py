@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from relay.core.job import EventType, Job, TrackRequest
 from relay.core.observe import Rules, delete, observe, record, track
 from relay.core.record import Batch, EventFilter, Retention
+from relay.core.sighting import sight
 from relay.errors import CursorExpired
 from relay.ledger.memory import MemoryLedger
 from relay.shard import feed as module
@@ -49,7 +50,7 @@ class Life:
     async def see(self, *jobs, status="completed", at=NOW, **fields):
         """One commit, in which each of these jobs gets an event."""
         seen = [
-            record(observe(job, {"id": job.id, "status": status, **fields}, at, Rules()), next(self._positions))
+            record(observe(job, sight({"id": job.id, "status": status, **fields}), at, Rules()), next(self._positions))
             for job in jobs
         ]
         await self.ledger.commit(Batch(jobs=seen, events=[(job, job.events[-1]) for job in seen]))
@@ -136,7 +137,7 @@ async def test_events_of_a_deleted_job_are_not_told_any_more(life):
 
 
 async def test_a_job_that_is_deleted_in_the_commit_of_its_event_is_not_told_of(life):
-    job = record(observe(life.job(), {"id": "V3-0", "status": "working"}, NOW, Rules()), 1)
+    job = record(observe(life.job(), sight({"id": "V3-0", "status": "working"}), NOW, Rules()), 1)
     life.feed.publish([delete(job)])
     assert await life.feed.reached() == 1
     assert await life.positions() == []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from relay.core.job import TrackRequest
 from relay.core.observe import Rules, delete, observe, record, track
 from relay.core.record import Batch, EventFilter, Retention
+from relay.core.sighting import sight
 from relay.errors import CursorExpired
 from relay.ledger.memory import MemoryLedger
 from relay.shard.feed import Feed
@@ -35,7 +36,7 @@ class Partition:
         for _ in range(events):
             position = next(self._positions)
             job = track(TrackRequest(account="acme", id=f"{self._number}-{position}"), at)
-            jobs.append(record(observe(job, {"id": job.id, "status": "completed"}, at, Rules()), position))
+            jobs.append(record(observe(job, sight({"id": job.id, "status": "completed"}), at, Rules()), position))
         await self.ledger.commit(Batch(jobs=jobs, events=[(job, job.events[-1]) for job in jobs]))
         self.recorded += [job.id for job in jobs]
         self.feed.publish(jobs)

@@ -8,6 +8,7 @@ from relay.core.callbacks import CALLBACKS_MAX, CallbacksFull, sink_of
 from relay.core.delivery import DeliveryState, Subscription
 from relay.core.job import EventType, TrackRequest
 from relay.core.observe import Rules, track
+from relay.core.sighting import sight
 from relay.shard.claims import Claims
 from relay.shard.draft import Draft, Found, Memory
 from relay.shard.intents import End, Note, Observe, Track, Untrack
@@ -35,6 +36,10 @@ def request(job_id="V3-1", **fields):
 def live_job(**fields):
     live = Live()
     return live, live.add(track(request(**fields), NOW - 10))
+
+
+def seen(watch, status, **fields):
+    return watch, sight({"id": watch.job.id, "status": status, **fields})
 
 
 def sinks(draft):
@@ -79,7 +84,7 @@ class TestTrack:
         draft = draft_on(live)
         Track(requests=[request(callback_url=URL)]).decide(draft)
         assert not draft.finish().deliveries
-        Observe(seen=[(watch, {"id": "V3-1", "status": "completed"})], seen_at=NOW, rules=Rules()).decide(draft)
+        Observe(seen=[seen(watch, "completed")], seen_at=NOW, rules=Rules()).decide(draft)
         assert sinks(draft) == {"all", "final", sink_of(URL)}
 
     def test_of_what_names_one_callback_too_many_nothing_is_taken(self):
@@ -96,7 +101,7 @@ class TestObserve:
     def test_an_event_is_owed_to_who_wants_it_and_has_the_next_position(self):
         live, watch = live_job(callback_url=URL)
         draft = draft_on(live)
-        Observe(seen=[(watch, {"id": "V3-1", "status": "working"})], seen_at=NOW, rules=Rules()).decide(draft)
+        Observe(seen=[seen(watch, "working")], seen_at=NOW, rules=Rules()).decide(draft)
         assert sinks(draft) == {"all"}
         ((job, event),) = draft.finish().events
         assert (event.position, draft.position, job.events[-1]) == (8, 8, event)
@@ -108,7 +113,7 @@ class TestObserve:
         draft = draft_on(live)
         draft.put(first.job)
         for watch, status in ((second, "working"), (first, "working"), (second, "completed")):
-            Observe(seen=[(watch, {"id": watch.job.id, "status": status})], seen_at=NOW, rules=Rules()).decide(draft)
+            Observe(seen=[seen(watch, status)], seen_at=NOW, rules=Rules()).decide(draft)
         batch = draft.finish()
         assert [(job.id, [event.position for event in job.events]) for job in batch.jobs] == [
             ("V3-1", [8]),
@@ -121,15 +126,14 @@ class TestObserve:
     def test_what_is_in_hand_counts_more_than_what_memory_holds(self):
         live, watch = live_job()
         first = draft_on(live)
-        Observe(seen=[(watch, {"id": "V3-1", "status": "working"})], seen_at=NOW, rules=Rules()).decide(first)
+        Observe(seen=[seen(watch, "working")], seen_at=NOW, rules=Rules()).decide(first)
         live.change(watch, next(iter(first.jobs.values())))
         (row,) = first.deliveries.values()
         claims = Claims()
         claims.take([(row, watch.job)])
         memory = Memory(live=live, claims=claims, subscriptions=Subscriptions(SUBSCRIPTIONS), publications=PUBLICATIONS)
         second = Draft(memory=memory, found=Found(), position=8, now=NOW + 5)
-        seen = {"id": "V3-1", "status": "working", "progress": 5}
-        Observe(seen=[(watch, seen)], seen_at=NOW + 5, rules=Rules()).decide(second)
+        Observe(seen=[seen(watch, "working", progress=5)], seen_at=NOW + 5, rules=Rules()).decide(second)
         assert not second.deliveries, "the attempt in hand goes first; what follows is decided when it is settled"
 
 

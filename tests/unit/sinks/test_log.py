@@ -2,6 +2,7 @@ from relay.core.delivery import Attempt
 from relay.core.events import render, trial
 from relay.core.job import Job, TrackRequest
 from relay.core.observe import Rules, give_up, observe, track
+from relay.core.sighting import sight
 from relay.sinks.log import LogSink
 
 SOURCE = "https://acme.zendesk.com/api/v2/job_statuses"
@@ -9,7 +10,7 @@ SOURCE = "https://acme.zendesk.com/api/v2/job_statuses"
 
 def ended(status=None) -> Job:
     job = track(TrackRequest(account="acme", id="V3-1"), 1_000.0)
-    return give_up(job, 1_300.0) if status is None else observe(job, status, 1_001.0, Rules())
+    return give_up(job, 1_300.0) if status is None else observe(job, sight(status), 1_001.0, Rules())
 
 
 class Lines(list):

@@ -79,7 +79,11 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def endpoint(self) -> str:
         """Whose limits and troubles it shares: the sink's, or for a callback those of all at the same origin."""
-        return self.sink.partition("#")[0]
+        return endpoint_of(self.sink)
+
+
+def endpoint_of(sink: str) -> str:
+    return sink.partition("#")[0]
 
 
 class Attempt(Struct, frozen=True, kw_only=True, gc=False):

@@ -6,7 +6,7 @@ repeat, also after a restart, is the same bytes.
 
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -113,28 +113,7 @@ def trial(sink: str, number: int, now: float) -> CloudEvent:
 
 def structured(event: CloudEvent) -> bytes:
     """The event in CloudEvents' JSON format: one object, attributes first, `data` inside."""
-    document: dict[str, Any] = _attributes(event)
-    document["data"] = orjson.Fragment(event.data)
-    return orjson.dumps(document)
-
-
-def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
-    """The attributes as headers of a Kafka record in binary mode, whose value is `event.data` as it is.
-
-    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
-    """
-    attributes = _attributes(event)
-    return list(zip(map(_header, attributes), map(str.encode, attributes.values()), strict=True))
-
-
-@cache
-def _header(attribute: str) -> str:
-    return "content-type" if attribute == "datacontenttype" else f"ce_{attribute}"
-
-
-def _attributes(event: CloudEvent) -> dict[str, Any]:
-    """Those that there are."""
-    attributes = {
+    document: dict[str, Any] = {
         "specversion": SPEC_VERSION,
         "id": event.id,
         "source": event.source,
@@ -147,10 +126,38 @@ def _attributes(event: CloudEvent) -> dict[str, Any]:
         "sequence": event.sequence,
     }
     if event.dataschema is None:
-        del attributes["dataschema"]
+        del document["dataschema"]
     if event.traceparent is not None:
-        attributes["traceparent"] = event.traceparent
-    return attributes
+        document["traceparent"] = event.traceparent
+    document["data"] = orjson.Fragment(event.data)
+    return orjson.dumps(document)
+
+
+def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
+    """The attributes as headers of a Kafka record in binary mode, whose value is `event.data` as it is.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
+    """
+    headers = [
+        _SPEC_VERSION,
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_subject", event.subject.encode()),
+        ("ce_time", event.time.encode()),
+        _CONTENT_TYPE,
+        ("ce_partitionkey", event.partitionkey.encode()),
+        ("ce_sequence", event.sequence.encode()),
+    ]
+    if event.dataschema is not None:
+        headers.append(("ce_dataschema", event.dataschema.encode()))
+    if event.traceparent is not None:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
+    return headers
+
+
+_SPEC_VERSION = ("ce_specversion", SPEC_VERSION.encode())
+_CONTENT_TYPE = ("content-type", DATA_CONTENT_TYPE.encode())
 
 
 @lru_cache(maxsize=1_024)

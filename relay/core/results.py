@@ -6,15 +6,11 @@ with errors as `{index,id?,error,details}`; or one object `{"success": true}` fo
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from typing import Any
 
 import orjson
 
 from relay.core.job import Items, Outcome, trim
-
-TELLING = frozenset({"error", "errors", "status", "success"})
-"""The fields by which an entry tells how it went; one that has none of them went well."""
 
 OBJECT = frozenset({dict})
 FAILED_WORDS = frozenset({"failed", "error", "errored", "rejected"})
@@ -31,13 +27,17 @@ class Results(StrEnum):
     NONE = "none"
 
 
-def judge(job_status: dict[str, Any]) -> tuple[Outcome, Items]:
-    """Outcome and item counts of a job that Zendesk calls ended. Its word "completed" alone proves nothing."""
+def judge(job_status: dict[str, Any], encoded: bytes) -> tuple[Outcome, Items]:
+    """Outcome and item counts of a job that Zendesk calls ended. Its word "completed" alone proves nothing.
+
+    `encoded`: the same as compact JSON.
+    """
     results = job_status.get("results")
     total = total_of(job_status)
     completed = job_status.get("status") == "completed"
     if isinstance(results, list):
-        outcome, items = _judge_list(results, total, rest_went_well=completed)
+        counted = (0, len(results)) if _silent(results, encoded) else _count(results)
+        outcome, items = _judge_list(counted, len(results), total, rest_went_well=completed)
     elif isinstance(results, dict):
         outcome, items = _judge_object(results, total)
     else:
@@ -45,28 +45,38 @@ def judge(job_status: dict[str, Any]) -> tuple[Outcome, Items]:
     return (outcome if completed else Outcome.FAILED), items
 
 
-def _judge_list(results: list[Any], total: int | None, *, rest_went_well: bool) -> tuple[Outcome, Items]:
-    if _silent(results):
-        failed, succeeded = 0, len(results)
-    else:
-        verdicts = [entry_failed(entry) for entry in results]
-        failed, succeeded = verdicts.count(True), verdicts.count(False)
-    total = max(total or 0, len(results))
+def _silent(results: list[Any], encoded: bytes) -> bool:
+    """Whether each entry is an object that says nothing of how it went, and so went well: what `_count` would find.
+
+    So it mostly is, and to ask a hundred entries one by one takes longer than all else that an event needs.
+    """
+    return (
+        b'"error' not in encoded
+        and b'"success"' not in encoded
+        and encoded.count(b'"status"') == 1  # the job's own
+        and {*map(type, results)} <= OBJECT
+        and all(results)
+    )
+
+
+def _count(results: list[Any]) -> tuple[int, int]:
+    """How many failed, how many did not; the others cannot be told."""
+    verdicts = [entry_failed(entry) for entry in results]
+    return verdicts.count(True), verdicts.count(False)
+
+
+def _judge_list(
+    counted: tuple[int, int], entries: int, total: int | None, *, rest_went_well: bool
+) -> tuple[Outcome, Items]:
+    failed, succeeded = counted
+    total = max(total or 0, entries)
     if rest_went_well:
-        succeeded += total - len(results)  # recorded: a completed update with an empty list, and lists of errors only
+        succeeded += total - entries  # recorded: a completed update with an empty list, and lists of errors only
     items = Items(total=total, succeeded=succeeded, failed=failed)
     if failed:
         return (Outcome.PARTIALLY_FAILED if succeeded else Outcome.FAILED), items
     # An entry that nobody can read may hide a failure.
     return (Outcome.SUCCEEDED if succeeded == total else Outcome.UNKNOWN), items
-
-
-def _silent(results: list[Any]) -> bool:
-    """Whether each entry is an object that says nothing of how it went, and so went well: the same as `entry_failed`.
-
-    So it mostly is, and to look at a hundred entries one by one takes longer than all else that an event needs.
-    """
-    return {*map(type, results)} <= OBJECT and all(results) and TELLING.isdisjoint(chain.from_iterable(results))
 
 
 def _judge_object(results: dict[str, Any], total: int | None) -> tuple[Outcome, Items]:

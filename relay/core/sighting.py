@@ -42,7 +42,7 @@ def sight(job_status: dict[str, Any], encoded: bytes | None = None) -> Sighting:
     encoded = orjson.dumps(job_status) if encoded is None else encoded
     if state_of(status).running:
         return Sighting(status=status, encoded=encoded, items=Items(total=total_of(job_status)))
-    outcome, items = judge(job_status)
+    outcome, items = judge(job_status, encoded)
     return Sighting(
         status=status,
         encoded=encoded,

@@ -42,6 +42,8 @@ class Forwarding:
     def sort(self, contents: Contents) -> Sorted:
         wishes = [one for one in contents.wishes if self._belongs(one)]
         orders = [one for one in contents.orders if self._belongs(one)]
+        if len(wishes) == len(contents.wishes) and len(orders) == len(contents.orders):  # so it mostly is
+            return Sorted(contents, ())
         misplaced: list[Misplaced] = []
         unreadable = list(contents.unreadable)
         everything: Sequence[Wish | Order] = [*contents.wishes, *contents.orders]

@@ -5,13 +5,34 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
 
-from relay.core.delivery import Delivery, DeliveryState
+from relay.core.delivery import Delivery, DeliveryState, endpoint_of
 from relay.core.job import DELETED, Event, Job, state_of
 from relay.errors import Undecipherable
 
 DELIVERY_VERSION = 1
 ALWAYS_OVERDUE = float("-inf")
+
+
+class _DeliveryRow(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    v: int
+    account: str
+    job_id: str
+    tracked_at: float
+    sink: str
+    sequence: int
+    since: float
+    due_at: float
+    state: DeliveryState
+    attempts: int
+    settled_at: float | None
+    error: str | None
+
+
+_deliveries = Decoder(_DeliveryRow)
+_array = Decoder(list[Any])
 
 
 def key_hash(account: str, id_: str) -> int:
@@ -68,19 +89,47 @@ def event_rows(events: Iterable[tuple[Job, Event]], detected_by: float) -> Itera
         )
 
 
-def delivery_row(delivery: Delivery, value: bytes | None = None) -> Sequence[Any]:
-    """`value`: what `encode_delivery` makes of it, where that is known already."""
+class DeliveryFields(Protocol):
+    """What the columns are made of: a delivery has it, and so has a row that was parsed."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def tracked_at(self) -> float: ...
+
+    @property
+    def sink(self) -> str: ...
+
+    @property
+    def state(self) -> DeliveryState: ...
+
+    @property
+    def since(self) -> float: ...
+
+    @property
+    def due_at(self) -> float: ...
+
+    @property
+    def settled_at(self) -> float | None: ...
+
+
+def delivery_row(delivery: DeliveryFields, value: bytes) -> Sequence[Any]:
+    """`value`: what `encode_delivery` makes of it."""
     return (
         delivery.tracked_at,
         delivery.account,
         delivery.job_id,
         delivery.sink,
-        delivery.endpoint,
+        endpoint_of(delivery.sink),
         delivery.state.value,
         delivery.since,
         delivery.due_at,
         delivery.settled_at,
-        encode_delivery(delivery) if value is None else value,
+        value,
     )
 
 
@@ -104,28 +153,44 @@ def encode_delivery(delivery: Delivery) -> bytes:
     )
 
 
-def decode_delivery(row: bytes) -> Delivery:
-    """The delivery of a row that `encode_delivery` wrote.
+def parse_delivery(row: bytes) -> _DeliveryRow:
+    """The fields of a row that `encode_delivery` wrote.
 
     Raises Undecipherable: not such a row, or one written by a newer version of relay.
     """
     try:
-        version, *fields = orjson.loads(row)
-        if version > DELIVERY_VERSION:
-            raise Undecipherable(f"a delivery row of version {version}, newer than {DELIVERY_VERSION}: upgrade relay")
-        account, job_id, tracked_at, sink, sequence, since, due_at, state, attempts, settled_at, error = fields
-        return Delivery(
-            account=account,
-            job_id=job_id,
-            tracked_at=tracked_at,
-            sink=sink,
-            sequence=sequence,
-            since=since,
-            due_at=due_at,
-            state=DeliveryState(state),
-            attempts=attempts,
-            settled_at=settled_at,
-            error=error,
-        )
-    except (TypeError, ValueError) as error:
-        raise Undecipherable(f"not a delivery row: {error}") from error
+        fields = _deliveries.decode(row)
+    except (MsgspecError, ValueError) as error:
+        raise Undecipherable(_newer(row) or f"not a delivery row: {error}") from error
+    if fields.v > DELIVERY_VERSION:
+        raise Undecipherable(_newer(row))
+    return fields
+
+
+def decode_delivery(row: bytes) -> Delivery:
+    """The delivery of a row that `encode_delivery` wrote. Raises as `parse_delivery` does."""
+    fields = parse_delivery(row)
+    return Delivery(
+        account=fields.account,
+        job_id=fields.job_id,
+        tracked_at=fields.tracked_at,
+        sink=fields.sink,
+        sequence=fields.sequence,
+        since=fields.since,
+        due_at=fields.due_at,
+        state=fields.state,
+        attempts=fields.attempts,
+        settled_at=fields.settled_at,
+        error=fields.error,
+    )
+
+
+def _newer(row: bytes) -> str:
+    """Empty: the row does not say that it is."""
+    try:
+        version, *_ = _array.decode(row)
+    except (MsgspecError, ValueError):
+        return ""
+    if type(version) is int and version > DELIVERY_VERSION:
+        return f"a delivery row of version {version}, newer than {DELIVERY_VERSION}: upgrade relay"
+    return ""

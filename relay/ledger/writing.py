@@ -7,7 +7,7 @@ from relay.core.job_row import encode
 from relay.core.record import AlreadyKnown, Batch
 from relay.errors import LedgerError
 from relay.ledger.jobs import find
-from relay.ledger.rows import delivery_row, event_rows, job_row
+from relay.ledger.rows import delivery_row, encode_delivery, event_rows, job_row
 from relay.ledger.statements import Statement, transaction, with_rows
 
 PUT_JOBS = """
@@ -56,7 +56,7 @@ def _changes(connection: sqlite3.Connection, batch: Batch) -> Iterator[Statement
     yield from with_rows(PUT_JOBS, jobs)
     if batch.events:
         yield from with_rows(PUT_EVENTS, event_rows(batch.events, _detected_by(connection)))
-    yield from with_rows(PUT_DELIVERIES, map(delivery_row, batch.deliveries))
+    yield from with_rows(PUT_DELIVERIES, (delivery_row(one, encode_delivery(one)) for one in batch.deliveries))
     yield from with_rows(PUT_MARKS, ((name, value) for name, value in batch.marks.items() if value is not None))
     yield from with_rows(REMOVE_MARKS, ((name,) for name, value in batch.marks.items() if value is None))
 

@@ -45,5 +45,5 @@ def job_row(value: bytes) -> JobRow:
 
 
 def delivery_columns(value: bytes) -> Sequence[Any]:
-    """Of the table of deliveries, the value last. Raises Undecipherable, as `decode_delivery` does."""
-    return rows.delivery_row(rows.decode_delivery(value), value)
+    """Of the table of deliveries, the value last. Raises Undecipherable, as `parse_delivery` does."""
+    return rows.delivery_row(rows.parse_delivery(value), value)

@@ -3,9 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.core import results as under_test
 from relay.core.job import Items, Outcome
-from relay.core.results import ENVELOPE_BYTES, JOB_STATUS_BYTES_MIN, Bound, Results, entry_failed, fit, judge, total_of
+from relay.core.results import ENVELOPE_BYTES, JOB_STATUS_BYTES_MIN, Bound, Results, entry_failed, fit, total_of
 from relay.core.zendesk import STATUS_WORD_MAX
+
+
+def judge(job_status):
+    return under_test.judge(job_status, orjson.dumps(job_status))
+
 
 SUCCEEDED, PARTIALLY, FAILED, UNKNOWN = Outcome
 

@@ -54,4 +54,5 @@ def test_of_a_job(job):
 
 @given(delivery=deliveries)
 def test_of_a_delivery(delivery):
-    assert delivery_columns(rows.encode_delivery(delivery)) == rows.delivery_row(delivery)
+    value = rows.encode_delivery(delivery)
+    assert delivery_columns(value) == rows.delivery_row(delivery, value)

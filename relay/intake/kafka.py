@@ -21,7 +21,7 @@ from relay.kafka.reader import OutOfRange, Reader
 from relay.kafka.topics import Topic
 
 LOOP = "intake:kafka"
-RECORDS_MAX = 500  # in one commit
+RECORDS_MAX = 1_000  # in one commit: as many as one request to the API may hand in
 FETCH_SECONDS = 0.5
 LOOK_SECONDS = 5.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 5.0

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -83,6 +82,7 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def endpoint_of(sink: str) -> str:
+    """See Delivery."""
     return sink.partition("#")[0]
 
 
@@ -141,8 +141,7 @@ class Verdict(StrEnum):
     FAILED = "failed"  # again after the schedule's next wait
 
 
-COUNTING = frozenset({Verdict.DELIVERED, Verdict.GONE, Verdict.FAILED})
-CLOSING = MappingProxyType({Verdict.DELIVERED: DeliveryState.DELIVERED, Verdict.GONE: DeliveryState.DEAD})
+COUNTING = frozenset({Verdict.GONE, Verdict.FAILED})
 
 
 def verdict(attempt: Attempt, *, resumable: bool = True, probe: bool = False) -> Verdict:
@@ -244,20 +243,37 @@ def settle(  # noqa: PLR0913 - the row, what was tried, and all that decides
     if current is not None and current.type in TERMINAL_TYPES and current.sequence != attempted_sequence:
         return delivery if delivery.sequence == current.sequence else _restart(delivery, current, now)
     meaning = verdict(attempt, resumable=subscription.resumable, probe=probe)
+    if meaning is Verdict.DELIVERED:
+        return delivered(delivery, attempted_sequence, job, subscription, now)
     counted = delivery.attempts + (meaning in COUNTING)
     tried = replace(delivery, sequence=attempted_sequence, attempts=counted, error=attempt.error)
-    if meaning in CLOSING:
-        return _close(tried, CLOSING[meaning], job, subscription, now)
+    if meaning is Verdict.GONE:
+        return _close(tried, job, subscription, now)
     if meaning is Verdict.FAILED and counted >= len(schedule.retry_seconds):
-        return _close(tried, DeliveryState.DEAD, job, subscription, now)
+        return _close(tried, job, subscription, now)
     if meaning is not Verdict.HELD and too_old(tried, schedule, now):
-        return _close(tried, DeliveryState.DEAD, job, subscription, now)
+        return _close(tried, job, subscription, now)
     wait = _wait_seconds(meaning, attempt, delivery.attempts, schedule)
     return replace(
         tried,
         # The row may name newer progress by now; it keeps its place in the back-off.
         sequence=attempted_sequence if current is None else current.sequence,
         due_at=now + wait * (1 + JITTER * jitter),
+    )
+
+
+def delivered(delivery: Delivery, sequence: int, job: Job, subscription: Subscription, now: float) -> Delivery:
+    """The row after its sink has taken the event of that sequence: on to the next, if there is one."""
+    following = next_event(job, sequence, subscription)
+    if following is not None:
+        return _restart(delivery, following, now)
+    return replace(
+        delivery,
+        sequence=sequence,
+        state=DeliveryState.DELIVERED,
+        attempts=delivery.attempts + 1,
+        settled_at=now,
+        error=None,
     )
 
 
@@ -275,7 +291,7 @@ def overage(delivery: Delivery, job: Job, subscription: Subscription, *, schedul
 
 def give_up(delivery: Delivery, job: Job, subscription: Subscription, error: str, now: float) -> Delivery:
     """The event that the row names will not be delivered. `error`: why, for people."""
-    return _close(replace(delivery, error=error), DeliveryState.DEAD, job, subscription, now)
+    return _close(replace(delivery, error=error), job, subscription, now)
 
 
 def revive(delivery: Delivery, job: Job, subscription: Subscription, now: float) -> Delivery | None:
@@ -326,9 +342,9 @@ def _wait_seconds(meaning: Verdict, attempt: Attempt, failed: int, schedule: Sch
     return max(own, min(attempt.retry_after_seconds or 0.0, RETRY_AFTER_SECONDS_MAX))
 
 
-def _close(delivery: Delivery, state: DeliveryState, job: Job, subscription: Subscription, now: float) -> Delivery:
-    """Done with the event that the row names, well or badly: on to the next, if there is one."""
+def _close(delivery: Delivery, job: Job, subscription: Subscription, now: float) -> Delivery:
+    """The event that the row names is given up: on to the next, if there is one."""
     following = next_event(job, delivery.sequence, subscription)
     if following is not None:
         return _restart(delivery, following, now)
-    return replace(delivery, state=state, settled_at=now)
+    return replace(delivery, state=DeliveryState.DEAD, settled_at=now)

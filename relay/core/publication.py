@@ -3,12 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from relay.core.delivery import Attempt, Delivery, DeliveryState, Schedule, Subscription, owed, settle
+from relay.core.delivery import Delivery, DeliveryState, Subscription, delivered, owed
 from relay.core.events import event_id, render
 from relay.core.job import Job
 from relay.core.record import Message
-
-ONCE = Schedule(retry_seconds=(0.0,))  # what is published is delivered: there is nothing to try again
 
 
 class Publication(NamedTuple):
@@ -37,14 +35,5 @@ def publish(
         if event is None or (withheld and event_id(job, event) in withheld):
             break
         messages.append(Message(sink=subscription.sink, event=render(job, event, source)))
-        delivery = settle(
-            delivery,
-            Attempt(),
-            attempted_sequence=event.sequence,
-            job=job,
-            subscription=subscription,
-            now=now,
-            schedule=ONCE,
-            jitter=0.0,
-        )
+        delivery = delivered(delivery, event.sequence, job, subscription, now)
     return Publication(delivery, messages)

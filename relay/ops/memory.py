@@ -6,7 +6,7 @@ libraries leave, and looking through everything for it took a tenth of the time 
 
 import gc
 
-YOUNG_OBJECTS = 100_000  # to have come before it looks at them: replies that wait to be recorded hold 70,000
+YOUNG_OBJECTS = 100_000  # to have come before it looks at them: what a moment's replies and events hold is far less
 YOUNG_ROUNDS = 1  # after more than so many it looks at what they left; everybody waits meanwhile, for 70 ms or so
 OLDER_ROUNDS = 100  # after more than so many of those it looks at everything
 

@@ -71,7 +71,7 @@ class Draft:
         self.messages: list[Message] = []
         self.message_bytes = 0  # of their data
         self._memory = memory
-        self._newest: dict[JobKey, Job] = dict(found.jobs)
+        self._newest = {(key.account, key.id): job for key, job in found.jobs.items()}  # as JobKey, which costs more
         self._unknown: list[JobKey] = []
         self._moved: set[Incarnation] = set()  # have got events
 
@@ -126,7 +126,7 @@ class Draft:
     def put(self, job: Job) -> None:
         """A job that is new or has no new event."""
         self.jobs[job.incarnation] = job
-        self._newest[job.key] = job
+        self._newest[job.account, job.id] = job
 
     def keep(self, job: Job) -> None:
         """As it is: its row is there for what refers to it, should the ledger be about to forget it."""

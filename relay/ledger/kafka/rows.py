@@ -6,6 +6,8 @@ A start has to take up every row that there is, so nothing is made of one but wh
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from relay.core.job_row import parse
 from relay.ledger import rows
 
@@ -21,7 +23,7 @@ class EventRow(NamedTuple):
     detected_at: float
 
 
-class JobRow(NamedTuple):
+class JobRow(Struct, frozen=True, gc=False):
     """`columns`: of the table of jobs, the value last. `events`: those that have a position."""
 
     columns: Sequence[Any]

@@ -77,12 +77,11 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def endpoint(self) -> str:
-        """Whose limits and troubles it shares: the sink's, or for a callback those of all at the same origin."""
         return endpoint_of(self.sink)
 
 
 def endpoint_of(sink: str) -> str:
-    """See Delivery."""
+    """Whose limits and troubles its deliveries share: the sink's, or for a callback those of all at the same origin."""
     return sink.partition("#")[0]
 
 
@@ -141,7 +140,7 @@ class Verdict(StrEnum):
     FAILED = "failed"  # again after the schedule's next wait
 
 
-COUNTING = frozenset({Verdict.GONE, Verdict.FAILED})
+FAILED_ATTEMPTS = frozenset({Verdict.GONE, Verdict.FAILED})
 
 
 def verdict(attempt: Attempt, *, resumable: bool = True, probe: bool = False) -> Verdict:
@@ -245,7 +244,7 @@ def settle(  # noqa: PLR0913 - the row, what was tried, and all that decides
     meaning = verdict(attempt, resumable=subscription.resumable, probe=probe)
     if meaning is Verdict.DELIVERED:
         return delivered(delivery, attempted_sequence, job, subscription, now)
-    counted = delivery.attempts + (meaning in COUNTING)
+    counted = delivery.attempts + (meaning in FAILED_ATTEMPTS)
     tried = replace(delivery, sequence=attempted_sequence, attempts=counted, error=attempt.error)
     if meaning is Verdict.GONE:
         return _close(tried, job, subscription, now)

@@ -146,11 +146,11 @@ def binary(event: CloudEvent) -> list[tuple[str, bytes]]:
         ("ce_subject", event.subject.encode()),
         ("ce_time", event.time.encode()),
         _CONTENT_TYPE,
-        ("ce_partitionkey", event.partitionkey.encode()),
-        ("ce_sequence", event.sequence.encode()),
     ]
     if event.dataschema is not None:
         headers.append(("ce_dataschema", event.dataschema.encode()))
+    headers.append(("ce_partitionkey", event.partitionkey.encode()))
+    headers.append(("ce_sequence", event.sequence.encode()))
     if event.traceparent is not None:
         headers.append(("ce_traceparent", event.traceparent.encode()))
     return headers

@@ -12,7 +12,6 @@ import orjson
 
 from relay.core.job import Items, Outcome, trim
 
-OBJECT = frozenset({dict})
 FAILED_WORDS = frozenset({"failed", "error", "errored", "rejected"})
 ENVELOPE_BYTES = 1_024  # what an event holds besides Zendesk's object and the metadata, rounded up
 JOB_STATUS_BYTES_MIN = 640  # holds the longest id and status word in any script, and the numbers
@@ -54,7 +53,7 @@ def _silent(results: list[Any], encoded: bytes) -> bool:
         b'"error' not in encoded
         and b'"success"' not in encoded
         and encoded.count(b'"status"') == 1  # the job's own
-        and {*map(type, results)} <= OBJECT
+        and {*map(type, results)} <= {dict}
         and all(results)
     )
 
@@ -123,22 +122,27 @@ class Bound:
 def fit(encoded: bytes, metadata: bytes, bound: Bound) -> tuple[bytes, bool]:
     """Zendesk's object as JSON within the bound, and whether its size (not the setting) made us cut something.
 
-    `encoded`: the whole of it, compact. Cut in this order: results to errors only, results to none, everything to the
-    documented fields with short texts.
+    `encoded`: the whole of it, compact and trimmed. Cut in this order: results to errors only, results to none,
+    everything to the documented fields with short texts.
     """
     room = max(bound.max_bytes - len(metadata) - ENVELOPE_BYTES, JOB_STATUS_BYTES_MIN)
-    if bound.results is Results.FULL and len(encoded) <= room:
-        return trim(encoded), False
+    if len(encoded) <= room and (bound.results is Results.FULL or not _has_results(encoded)):
+        return encoded, False
     job_status = orjson.loads(encoded)
-    kept = _keep(job_status, bound.results)
-    encoded = orjson.dumps(kept)
-    if len(encoded) <= room:
-        return trim(encoded), False
-    for smaller in (_keep(kept, Results.ERRORS), _keep(kept, Results.NONE)):
-        encoded = orjson.dumps(smaller)
-        if len(encoded) <= room:
-            return trim(encoded), True
+    wanted = _keep(job_status, bound.results)
+    kept = orjson.dumps(wanted)
+    if len(kept) <= room:
+        return trim(kept), False
+    for smaller in (_keep(wanted, Results.ERRORS), _keep(wanted, Results.NONE)):
+        kept = orjson.dumps(smaller)
+        if len(kept) <= room:
+            return trim(kept), True
     return _essentials(job_status, room), True
+
+
+def _has_results(encoded: bytes) -> bool:
+    """False: there are none, as while a job runs. True: there may be."""
+    return encoded.count(b'"results":') > encoded.count(b'"results":null')
 
 
 def _keep(job_status: dict[str, Any], results: Results) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from relay.core.job import DELETED, EXPIRED, LOST, Items, Outcome, state_of
+from relay.core.job import DELETED, EXPIRED, LOST, Items, Outcome, state_of, trim
 from relay.core.results import judge, total_of
 
 OUR_ENDINGS = frozenset({EXPIRED, LOST, DELETED})
@@ -19,7 +19,7 @@ STARTED_WORD = "working"
 
 
 class Sighting(Struct, frozen=True, kw_only=True, gc=False):
-    """`status`: the job's state, as it is recorded. `encoded`: the object as compact JSON.
+    """`status`: the job's state, as it is recorded. `encoded`: the object as compact JSON, trimmed.
 
     `outcome`, and `completed_at` as `completed_at` has it: None while the job runs.
     """
@@ -39,7 +39,7 @@ def sight(job_status: dict[str, Any], encoded: bytes | None = None) -> Sighting:
     word = job_status["status"]
     # A word with which only relay ends a job is one more that Zendesk does not document: the job is running.
     status = STARTED_WORD if word in OUR_ENDINGS else word
-    encoded = orjson.dumps(job_status) if encoded is None else encoded
+    encoded = trim(orjson.dumps(job_status) if encoded is None else encoded)
     if state_of(status).running:
         return Sighting(status=status, encoded=encoded, items=Items(total=total_of(job_status)))
     outcome, items = judge(job_status, encoded)

@@ -108,11 +108,7 @@ def decipher(request: Request, response: Response | NoResponse, now: float) -> R
         return Reply(reason=response.reason, detail=response.detail)
     rate, wait = rate_headers(response.headers), retry_after_seconds(response.headers, now)
     if response.status == 200:
-        found, reason, detail = _decipher_body(request, response.body)
-        encoded = _encode(found)
-        if len(encoded) < len(found):
-            found = {job_id: found[job_id] for job_id in encoded}
-            reason, detail = Reason.INCOMPLETE, "an entry that is nested too deeply"
+        found, encoded, reason, detail = _decipher_body(request, response.body)
         return Reply(
             found=found,
             encoded=encoded,
@@ -179,25 +175,27 @@ def _error(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _encode(found: _Found) -> _Encoded:
-    """Without what is nested deeper than orjson writes, although it reads it."""
-    try:
-        return {job_id: orjson.dumps(job_status) for job_id, job_status in found.items()}
-    except TypeError:
-        return {job_id: orjson.dumps(job_status) for job_id, job_status in found.items() if _is_writable(job_status)}
-
-
-def _decipher_body(request: Request, body: bytes) -> tuple[_Found, Reason | None, str]:
+def _decipher_body(request: Request, body: bytes) -> tuple[_Found, _Encoded, Reason | None, str]:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _NOTHING, Reason.UNREADABLE, f"not JSON ({error}): {_excerpt(body)}"
+        return _NOTHING, _NOTHING, Reason.UNREADABLE, f"not JSON ({error}): {_excerpt(body)}"
     if not isinstance(answer, dict):
-        return _NOTHING, Reason.UNREADABLE, f"not a JSON object: {_excerpt(body)}"
+        return _NOTHING, _NOTHING, Reason.UNREADABLE, f"not a JSON object: {_excerpt(body)}"
     listed = answer.get("job_statuses") if request.endpoint is Endpoint.SHOW_MANY else _single(answer)
     if not isinstance(listed, list):
-        return _NOTHING, Reason.UNREADABLE, f"no job statuses in it: {_excerpt(body)}"
-    return _match(request, answer, listed)
+        return _NOTHING, _NOTHING, Reason.UNREADABLE, f"no job statuses in it: {_excerpt(body)}"
+    found, reason, detail = _match(request, answer, listed)
+    try:
+        return found, _encode(found), reason, detail
+    except TypeError:  # nested deeper than orjson writes, although it reads it
+        listed = [entry if _is_writable(entry) else None for entry in listed]
+        found, reason, detail = _match(request, answer, listed)
+        return found, _encode(found), reason, detail
+
+
+def _encode(found: _Found) -> _Encoded:
+    return {job_id: orjson.dumps(job_status) for job_id, job_status in found.items()}
 
 
 def _single(answer: dict[str, Any]) -> list[Any]:

@@ -31,8 +31,15 @@ class _DeliveryRow(Struct, array_like=True, forbid_unknown_fields=True, gc=False
     error: str | None
 
 
+class _Version(Struct, array_like=True):
+    v: int
+
+
+DELIVERY_FIELDS = len(_DeliveryRow.__struct_fields__)
+"""In the array that is a delivery's row, its version included."""
+
 _deliveries = Decoder(_DeliveryRow)
-_array = Decoder(list[Any])
+_version = Decoder(_Version)
 
 
 def key_hash(account: str, id_: str) -> int:
@@ -160,7 +167,7 @@ def parse_delivery(row: bytes) -> _DeliveryRow:
     """
     try:
         fields = _deliveries.decode(row)
-    except (MsgspecError, ValueError) as error:
+    except (MsgspecError, ValueError, RecursionError) as error:
         raise Undecipherable(_newer(row) or f"not a delivery row: {error}") from error
     if fields.v > DELIVERY_VERSION:
         raise Undecipherable(_newer(row))
@@ -188,9 +195,9 @@ def decode_delivery(row: bytes) -> Delivery:
 def _newer(row: bytes) -> str:
     """Empty: the row does not say that it is."""
     try:
-        version, *_ = _array.decode(row)
-    except (MsgspecError, ValueError):
+        version = _version.decode(row).v
+    except (MsgspecError, ValueError, RecursionError):
         return ""
-    if type(version) is int and version > DELIVERY_VERSION:
-        return f"a delivery row of version {version}, newer than {DELIVERY_VERSION}: upgrade relay"
-    return ""
+    if version <= DELIVERY_VERSION:
+        return ""
+    return f"a delivery row of version {version}, newer than {DELIVERY_VERSION}: upgrade relay"

@@ -71,7 +71,9 @@ class Draft:
         self.messages: list[Message] = []
         self.message_bytes = 0  # of their data
         self._memory = memory
-        self._newest = {(key.account, key.id): job for key, job in found.jobs.items()}  # as JobKey, which costs more
+        self._newest = {
+            (key.account, key.id): job for key, job in found.jobs.items()
+        }  # equal to a JobKey, and made at less cost
         self._unknown: list[JobKey] = []
         self._moved: set[Incarnation] = set()  # have got events
 
@@ -148,7 +150,7 @@ class Draft:
         first = before is None or before.state is not DeliveryState.PENDING
         if after is not None and first and subscription.in_ledger and self._memory.publications.may(subscription.sink):
             after = self.published(after, job, subscription)
-        if after is not None:
+        if after is not None:  # as `put_delivery`, whose key is at hand
             self.deliveries[key] = after
 
     def published(self, row: Delivery, job: Job, subscription: Subscription) -> Delivery:

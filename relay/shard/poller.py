@@ -29,9 +29,9 @@ WAIT_MARK = "wait:"  # + account: until when a Retry-After forbids requests, wal
 
 
 class News(NamedTuple):
-    """What a reply brought that is to be recorded. `seen`: of which jobs it told something new, and when, wall clock.
+    """What a reply brought that is to be recorded. `seen`: the jobs of which it told something new.
 
-    `gone`: a job that Zendesk does not know any more. `heard_at`: monotonic.
+    `gone`: a job that Zendesk does not know any more. `seen_at`: wall clock; `heard_at`: the same moment, monotonic.
     """
 
     seen: Sequence[tuple[Watch, Sighting]]
@@ -239,7 +239,7 @@ class Poller:
         self._set(post)
 
     def apply(self, post: Post, poll: Poll, reply: Reply) -> News:
-        """Draw the consequences of a reply: for the jobs it speaks of, and for the account. What is to be recorded."""
+        """Draw the consequences of a reply, for the jobs it speaks of and for the account; what is to be recorded."""
         now = self._around.clock.monotonic()
         ids_max = post.roster.limit.ids_max
         heard = hear(post.roster, poll, reply, now, in_trouble=post.trouble is not None)

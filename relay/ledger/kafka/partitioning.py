@@ -20,8 +20,8 @@ def partition_of_key(key: bytes, partitions: int) -> int:
 
 
 def murmur2(key: bytes) -> int:
-    """The hash of 32 bits, see Utils.murmur2 of Kafka's Java client. aiokafka's own goes from byte to byte, and takes
-    more than twice as long; every event passes here.
+    """The hash of 32 bits, see Utils.murmur2 of Kafka's Java client. aiokafka's own goes from byte to byte, which takes
+    about twice as long, and every event passes here.
     """
     length = len(key)
     hashed = SEED ^ length

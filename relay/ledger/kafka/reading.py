@@ -16,8 +16,7 @@ from relay.core.record import Positions
 from relay.errors import Undecipherable
 from relay.ledger.kafka.records import DELIVERY, JOB, POSITIONS_VERSION
 from relay.ledger.kafka.rows import JobRow, delivery_columns, job_row
-
-DELIVERY_FIELDS = 12  # in the array that is a delivery's row, its version included
+from relay.ledger.rows import DELIVERY_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

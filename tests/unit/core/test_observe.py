@@ -30,7 +30,7 @@ from relay.core.observe import (
     track_again,
 )
 from relay.core.results import Bound, Results
-from relay.core.sighting import completed_at, sight
+from relay.core.sighting import sight
 from relay.errors import Reason
 
 NOW = 1_700_000_000.0
@@ -365,40 +365,3 @@ class TestCallbacks:
     def test_they_stay_through_all_that_is_seen(self):
         job = track(calling("https://a.example/"), NOW)
         assert after("queued", "working", "completed", job=job).callbacks == job.callbacks
-
-
-class TestCompletedAt:
-    @pytest.mark.parametrize(
-        ("message", "moment"),
-        [
-            ("Completed at 2023-09-18 23:34:42 +0000", "2023-09-18T23:34:42Z"),
-            ("Completed at 2018-03-08 06:07:49 +0000", "2018-03-08T06:07:49Z"),
-            ("Completed at Fri Apr 13 02:51:53 +0000 2012", "2012-04-13T02:51:53Z"),
-            ("Completed at Sun Apr  1 02:51:53 +0000 2012", "2012-04-01T02:51:53Z"),
-            ("Failed at 2016-01-15 10:39:18 +0000", "2016-01-15T10:39:18Z"),
-            ("Completed at 2023-12-31 23:30:00 -0130", "2024-01-01T01:00:00Z"),
-            ("Completed at 2023-01-01 00:30:00 +01:00", "2022-12-31T23:30:00Z"),
-            ("Completed at 0999-01-01 00:00:00 +0000", "0999-01-01T00:00:00Z"),
-            ("Completed at 2023-13-18 23:34:42 +0000", None),
-            ("Completed at 2023-02-30 23:34:42 +0000", None),
-            ("Completed at 2023-09-18 24:34:42 +0000", None),
-            ("Completed at 2023-09-18 23:34:42 +9999", None),
-            ("Completed at 0001-01-01 00:00:00 +0100", None),
-            ("Completed at 0000-01-01 00:00:00 +0000", None),
-            ("Completed at Fri Foo 13 02:51:53 +0000 2012", None),
-            ("Completed at ٢٠٢٣-09-18 23:34:42 +0000", None),
-            ("Completed at 2023-09-18 23:34:42", None),
-            ("Completed", None),
-            ("", None),
-            (None, None),
-            (5, None),
-            (["Completed at 2023-09-18 23:34:42 +0000"], None),
-        ],
-    )
-    def test_both_date_styles_are_read_and_garbage_is_not(self, message, moment):
-        assert completed_at(message) == moment
-
-    @given(st.text() | st.from_regex(r"at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}"))
-    def test_it_raises_nothing(self, message):
-        moment = completed_at(message)
-        assert moment is None or len(moment) == len("2023-09-18T23:34:42Z")

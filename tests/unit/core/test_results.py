@@ -107,6 +107,18 @@ class TestJudge:
         _, counted = judge(ended(entries, None, "failed"))
         assert counted == items(len(entries), verdicts.count(False), verdicts.count(True))
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"message": 'no "error" and no "success"'},
+            {"id": '"status"'},
+            {"meta": {"status": "failed", "error": "boom"}},
+            {"error": "boom"},
+        ],
+    )
+    def test_words_that_stand_elsewhere_in_the_object_say_nothing_of_its_entries(self, odd):
+        assert judge(ended([created(0), created(1)], 2) | odd) == (SUCCEEDED, items(2, 2, 0))
+
     @pytest.mark.parametrize("word", ["failed", "killed"])
     @pytest.mark.parametrize("results", [None, [], [created(0)], [error(0)], {"success": True}, "?"])
     def test_a_job_that_failed_or_was_killed_failed_whatever_its_results(self, word, results):

@@ -141,6 +141,14 @@ class TestIncomplete:
         reply = reply_to(MANY, deep)
         assert (reply.reason, list(reply.found), list(reply.encoded)) == (Reason.INCOMPLETE, ["V3-1"], ["V3-1"])
 
+    @pytest.mark.parametrize(("last", "reason"), [(True, Reason.INCOMPLETE), (False, None)], ids=["last", "first"])
+    def test_of_two_that_are_about_one_job_the_one_that_can_be_written_is_taken(self, last, reason):
+        deep = b'{"id":"V3-1","status":"working","results":%s}' % (b"[" * 300 + b"]" * 300)
+        both = [orjson.dumps(status("V3-1")), deep]
+        body = b'{"job_statuses":[%s]}' % b",".join(both if last else reversed(both))
+        reply = reply_to(MANY, body)
+        assert (reply.reason, reply.found) == (reason, {"V3-1": status("V3-1")})
+
     def test_many_brackets_are_not_depth(self):
         wide = [status(job_id, "completed", results=[{"index": n} for n in range(300)]) for job_id in ASKED]
         reply = reply_to(MANY, {"job_statuses": wide})

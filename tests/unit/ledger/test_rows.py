@@ -35,7 +35,7 @@ def test_a_delivery_comes_back_from_its_row(delivery):
 
 
 @pytest.mark.parametrize(
-    "row", [b"", b"null", b"[]", b"{}", b"[1]", b'["1"]', b"[1,2,3,4,5,6,7,8,9,10,11,12]", b"\xff"]
+    "row", [b"", b"null", b"[]", b"{}", b"[1]", b'["1"]', b"[1,2,3,4,5,6,7,8,9,10,11,12]", b"\xff", b"[" * 200_000]
 )
 def test_other_bytes_are_refused(row):
     with pytest.raises(Undecipherable, match="not a delivery row"):
@@ -45,6 +45,11 @@ def test_other_bytes_are_refused(row):
 def test_a_delivery_of_a_newer_relay_says_so():
     with pytest.raises(Undecipherable, match="upgrade relay"):
         decode_delivery(b"[2]")
+
+
+def test_a_delivery_of_a_newer_relay_says_so_whatever_else_it_holds():
+    with pytest.raises(Undecipherable, match="version 2, newer than 1: upgrade relay"):
+        decode_delivery(b'[2,{"more":[1]},null]')
 
 
 @given(text, text)

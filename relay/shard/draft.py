@@ -71,9 +71,8 @@ class Draft:
         self.messages: list[Message] = []
         self.message_bytes = 0  # of their data
         self._memory = memory
-        self._newest = {
-            (key.account, key.id): job for key, job in found.jobs.items()
-        }  # equal to a JobKey, and made at less cost
+        # By what equals a JobKey, and is made at less cost.
+        self._newest = {(key.account, key.id): job for key, job in found.jobs.items()}
         self._unknown: list[JobKey] = []
         self._moved: set[Incarnation] = set()  # have got events
 

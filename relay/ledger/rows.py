@@ -96,35 +96,7 @@ def event_rows(events: Iterable[tuple[Job, Event]], detected_by: float) -> Itera
         )
 
 
-class DeliveryFields(Protocol):
-    """What the columns are made of: a delivery has it, and so has a row that was parsed."""
-
-    @property
-    def account(self) -> str: ...
-
-    @property
-    def job_id(self) -> str: ...
-
-    @property
-    def tracked_at(self) -> float: ...
-
-    @property
-    def sink(self) -> str: ...
-
-    @property
-    def state(self) -> DeliveryState: ...
-
-    @property
-    def since(self) -> float: ...
-
-    @property
-    def due_at(self) -> float: ...
-
-    @property
-    def settled_at(self) -> float | None: ...
-
-
-def delivery_row(delivery: DeliveryFields, value: bytes) -> Sequence[Any]:
+def delivery_row(delivery: Delivery | _DeliveryRow, value: bytes) -> Sequence[Any]:
     """`value`: what `encode_delivery` makes of it."""
     return (
         delivery.tracked_at,

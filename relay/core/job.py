@@ -71,6 +71,8 @@ STATES: Mapping[str, State] = MappingProxyType(
     }
 )
 UNKNOWN_WORD = State(running=True)
+ENDED = frozenset(word for word, state in STATES.items() if state.terminal)
+"""Asked of every job again and again: all other words are of jobs that run."""
 OTHER = "other"
 STATE_LABELS = (*STATES, OTHER)  # the closed set for metrics
 
@@ -178,7 +180,7 @@ class Job(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def terminal(self) -> bool:
-        return not state_of(self.state).running
+        return self.state in ENDED
 
     @property
     def final_event(self) -> Event | None:

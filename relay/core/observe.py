@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from relay.core.callbacks import CALLBACKS_MAX
 from relay.core.job import (
     DELETED,
+    ENDED,
     EXPIRED,
     LOST,
     PENDING,
@@ -92,7 +93,7 @@ def observe(job: Job, sighting: Sighting, now: float, rules: Rules) -> Job:
     """The job after Zendesk's object was seen. The same value where nothing is to be recorded."""
     if job.terminal:
         return job
-    if state_of(sighting.status).terminal:
+    if sighting.status in ENDED:
         return _end_as_seen(job, sighting, now, rules)
     kept, truncated = fit(sighting.encoded, job.metadata, rules.bound)
     event = _event_while_running(job, sighting.status, kept, now)

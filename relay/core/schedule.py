@@ -17,7 +17,7 @@ from relay.core import rule
 from relay.core.absence import Grace, begin_anew
 from relay.core.batch_limit import BatchLimit
 from relay.core.bisection import Bisection, Finding, Part
-from relay.core.job import state_of
+from relay.core.job import ENDED
 from relay.core.poll import Poll
 from relay.core.quarantine import Quarantine, begin_look
 from relay.core.waiting import Waiting
@@ -151,7 +151,7 @@ class Roster:
 
     def told(self, watch: Watch, job_status: Mapping[str, Any], now: float) -> None:
         """Zendesk's object is not as it was: learn from it when to look again. `looked` follows."""
-        if state_of(job_status["status"]).terminal:
+        if job_status["status"] in ENDED:
             if watch.looked_at > -math.inf:  # else nobody knows when it ended
                 self._durations.add(now - watch.tracked_at)
         elif job_status["status"] == "queued":

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from relay.core.job import DELETED, EXPIRED, LOST, Items, Outcome, state_of, trim
+from relay.core.job import DELETED, ENDED, EXPIRED, LOST, Items, Outcome, trim
 from relay.core.results import judge, total_of
 
 OUR_ENDINGS = frozenset({EXPIRED, LOST, DELETED})
@@ -40,7 +40,7 @@ def sight(job_status: dict[str, Any], encoded: bytes | None = None) -> Sighting:
     # A word with which only relay ends a job is one more that Zendesk does not document: the job is running.
     status = STARTED_WORD if word in OUR_ENDINGS else word
     encoded = trim(orjson.dumps(job_status) if encoded is None else encoded)
-    if state_of(status).running:
+    if status not in ENDED:
         return Sighting(status=status, encoded=encoded, items=Items(total=total_of(job_status)))
     outcome, items = judge(job_status, encoded)
     return Sighting(

@@ -9,7 +9,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from relay.core.delivery import Delivery, DeliveryState, endpoint_of
-from relay.core.job import DELETED, Event, Job, state_of
+from relay.core.job import DELETED, ENDED, Event, Job
 from relay.errors import Undecipherable
 
 DELIVERY_VERSION = 1
@@ -68,7 +68,7 @@ class JobFields(Protocol):
 
 def ended_at(job: JobFields) -> float | None:
     """Since when retention counts: None while the job lives; a deleted job waits for nothing but its deliveries."""
-    if state_of(job.state).running:
+    if job.state not in ENDED:
         return None
     if job.state == DELETED:
         return ALWAYS_OVERDUE

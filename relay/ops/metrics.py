@@ -89,12 +89,12 @@ class Metrics:
     def looked(self, unseen_seconds: Collection[float]) -> None:
         self._accounts.looked(unseen_seconds)
 
-    def delivery(self, sink: str, outcome: str, seconds: float) -> None:
-        self._deliveries[sink, outcome] = self._deliveries.get((sink, outcome), 0.0) + 1.0
+    def delivery(self, sink: str, outcome: str, seconds: float, count: int = 1) -> None:
+        self._deliveries[sink, outcome] = self._deliveries.get((sink, outcome), 0.0) + count
         distribution = self._delivery_seconds.get((sink,))
         if distribution is None:
             distribution = self._delivery_seconds[sink,] = Distribution(NETWORK)
-        distribution.observe(seconds)
+        distribution.observe(seconds, count)
 
     def commit(self, outcome: str, seconds: float) -> None:
         self._commits.labels(outcome).inc()

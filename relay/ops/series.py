@@ -54,8 +54,9 @@ class Distribution:
         self._counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def observe(self, value: float) -> None:
-        self.observe_all((value,))
+    def observe(self, value: float, count: int = 1) -> None:
+        self._counts[bisect_left(self._bounds, value)] += count
+        self.sum += value * count
 
     def observe_all(self, values: Collection[float]) -> None:
         counts, bounds = self._counts, self._bounds

@@ -63,6 +63,8 @@ class Claims:
         return self._counts[endpoint]
 
     def delivery(self, key: DeliveryKey) -> Delivery | None:
+        if not self._underway:
+            return None
         by_sink = self._underway.get(key[:3])
         underway = None if by_sink is None else by_sink.get(key.sink)
         return None if underway is None else underway.delivery

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from relay.core.callbacks import CALLBACK, is_callback
-from relay.core.delivery import Delivery, DeliveryState, Schedule
+from relay.core.delivery import PENDING, Delivery, Schedule
 from relay.core.job import Job
 from relay.core.record import Backlog
 from relay.core.standstill import Standstill, decode, mark_of
@@ -66,7 +66,7 @@ class Couriers:
 
     def publish(self, jobs: Iterable[Job], deliveries: Iterable[Delivery]) -> None:
         """These rows have been committed."""
-        pending = [row for row in deliveries if row.state is DeliveryState.PENDING]
+        pending = [row for row in deliveries if row.state is PENDING]
         changed = {job.incarnation: job for job in jobs} if pending else {}
         for row in pending:
             courier = self._couriers.get(row.endpoint)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.core.callbacks import find, is_callback, subscription_of
-from relay.core.delivery import Delivery, DeliveryKey, DeliveryState, Subscription, owe, wants
+from relay.core.delivery import PENDING, Delivery, DeliveryKey, Subscription, owe, wants
 from relay.core.job import Event, Incarnation, Job, JobKey
 from relay.core.observe import record
 from relay.core.publication import publish
@@ -146,7 +146,7 @@ class Draft:
         key = DeliveryKey(job.tracked_at, job.account, job.id, subscription.sink)
         before = self.deliveries.get(key) or self._memory.delivery(key)
         after = owe(job, before, subscription, self.now)
-        first = before is None or before.state is not DeliveryState.PENDING
+        first = before is None or before.state is not PENDING
         if after is not None and first and subscription.in_ledger and self._memory.publications.may(subscription.sink):
             after = self.published(after, job, subscription)
         if after is not None:  # as `put_delivery`, whose key is at hand
@@ -156,7 +156,7 @@ class Draft:
         """The row, once what it owes is among the messages; as it is, where that cannot be published."""
         if self.refusal is not None and not self.refusal.too_large:
             return row
-        publication = publish(
+        after, messages = publish(
             row,
             job,
             subscription,
@@ -164,10 +164,10 @@ class Draft:
             now=self.now,
             withheld=() if self.refusal is None else self.refusal.too_large,
         )
-        for message in publication.messages:
+        for message in messages:
             self.messages.append(message)
             self.message_bytes += len(message.event.data)
-        return publication.delivery
+        return after
 
     def put_delivery(self, row: Delivery | None) -> None:
         """None: it stays as it is."""

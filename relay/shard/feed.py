@@ -7,7 +7,9 @@ are read from it.
 from bisect import bisect_right
 from collections.abc import Callable, MutableMapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from relay.core.events import source_of_stranger
 from relay.core.job import DELETED, Event, Job
@@ -28,7 +30,7 @@ class Recorded(Protocol):
     async def positions(self) -> Positions: ...
 
 
-class Recent(NamedTuple):
+class Recent(Struct, frozen=True, gc=False):
     """An event as it was published. `size`: the bytes of JSON that it holds."""
 
     position: int

@@ -111,7 +111,8 @@ class Metrics(Protocol):
     def looked(self, unseen_seconds: Collection[float]) -> None:
         """A reply told of jobs of which nothing was heard for so long."""
 
-    def delivery(self, sink: str, outcome: str, seconds: float) -> None: ...
+    def delivery(self, sink: str, outcome: str, seconds: float, count: int = 1) -> None:
+        """So many attempts, of which each took so long."""
 
     def commit(self, outcome: str, seconds: float) -> None: ...
 

@@ -1,5 +1,6 @@
 """To which of its sinks the ledger publishes with whatever it records, and how that goes."""
 
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from relay.core.record import Message
@@ -34,9 +35,10 @@ class Publications:
 
     def published(self, messages: Collection[Message], seconds: float) -> None:
         """These have been recorded, which took so long."""
-        for message in messages:
-            self._metrics.delivery(message.sink, "delivered", seconds)
-        for sink in self._refusing & {message.sink for message in messages}:
+        counts = Counter([message.sink for message in messages])
+        for sink, count in counts.items():
+            self._metrics.delivery(sink, "delivered", seconds, count)
+        for sink in self._refusing & counts.keys():
             self._refusing.discard(sink)
             self._log.info("ledger.publishable", sink=sink)
 

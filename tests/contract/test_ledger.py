@@ -1,6 +1,7 @@
 """What every ledger must do: the reference in memory, SQLite, and a partition of a Kafka topic pass the same tests."""
 
 import asyncio
+from operator import attrgetter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -675,7 +676,7 @@ jobs = st.builds(
 
 @st.composite
 def batches(draw):
-    recorded = draw(st.lists(jobs, max_size=6))
+    recorded = draw(st.lists(jobs, max_size=6, unique_by=attrgetter("incarnation")))
     deliveries = st.builds(
         lambda to, state, settled_at, **fields: owed(
             to, state=state, settled_at=None if state is PENDING else settled_at, **fields
@@ -690,7 +691,7 @@ def batches(draw):
     )
     return Batch(
         jobs=recorded,
-        deliveries=draw(st.lists(deliveries, max_size=6)),
+        deliveries=draw(st.lists(deliveries, max_size=6, unique_by=attrgetter("key"))),
         marks=draw(st.dictionaries(st.sampled_from(["m", "n"]), st.none() | st.binary(max_size=4))),
     )
 

@@ -12,11 +12,10 @@ version does not know stay in a row when it is written again: a relay that is ne
 have put them there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import orjson
 
@@ -25,8 +24,6 @@ from relay.core.job import Incarnation, Job
 from relay.core.job_row import encode
 from relay.core.record import Batch, Positions
 from relay.ledger.rows import encode_delivery
-
-T = TypeVar("T")
 
 POSITIONS_VERSION = 1
 JOB, DELIVERY, MARK, POSITIONS = "job", "delivery", "mark", "positions"
@@ -60,26 +57,20 @@ class Changes:
 
 
 def changes_of(batch: Batch) -> Changes:
-    """Of equal keys in the batch the last row counts."""
-    return Changes(
-        jobs=_newest(batch.jobs, attrgetter("tracked_at", "account", "id")),
-        deliveries=_newest(batch.deliveries, attrgetter("tracked_at", "account", "job_id", "sink")),
-        marks=dict(batch.marks),
-    )
-
-
-def _newest(rows: Sequence[T], key: Callable[[T], object]) -> Sequence[T]:
-    return tuple(dict(zip(map(key, rows), rows, strict=True)).values())
+    return Changes(jobs=batch.jobs, deliveries=batch.deliveries, marks=batch.marks)
 
 
 def to_records(changes: Changes, unknown: Mapping[bytes, bytes]) -> list[Record]:
     """`unknown`: as it was read, of any rows. Raises TypeError or ValueError: a value that no row can hold."""
     records = {
         # A row that is gone and put again is put.
-        **{_delivery_key(gone): None for gone in changes.gone_deliveries},
+        **{_delivery_key(*gone): None for gone in changes.gone_deliveries},
         **{_job_key(*gone): None for gone in changes.gone_jobs},
         **{_job_key(*job.incarnation): encode(job) for job in changes.jobs},
-        **{_delivery_key(delivery.key): encode_delivery(delivery) for delivery in changes.deliveries},
+        **{
+            _delivery_key(one.tracked_at, one.account, one.job_id, one.sink): encode_delivery(one)
+            for one in changes.deliveries
+        },
     }
     for key in unknown.keys() & records.keys():
         row = records[key]
@@ -95,8 +86,8 @@ def _job_key(tracked_at: float, account: str, id_: str) -> bytes:
     return orjson.dumps([JOB, account, id_, float(tracked_at)])
 
 
-def _delivery_key(key: DeliveryKey) -> bytes:
-    return orjson.dumps([DELIVERY, key.account, key.job_id, float(key.tracked_at), key.sink])
+def _delivery_key(tracked_at: float, account: str, job_id: str, sink: str) -> bytes:
+    return orjson.dumps([DELIVERY, account, job_id, float(tracked_at), sink])
 
 
 def _encode_positions(positions: Positions) -> bytes:

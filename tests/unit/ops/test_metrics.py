@@ -87,6 +87,7 @@ def fed(*, account_label=True):
     metrics.looked([0.5, 11.0])
     metrics.event("zendesk.job.completed", "succeeded")
     metrics.delivery("orders", "delivered", 0.3)
+    metrics.delivery("orders", "delivered", 0.7, 2)
     metrics.commit("committed", 0.001)
     metrics.loop_lag(0.002)
     return metrics
@@ -147,7 +148,10 @@ def test_counters_and_histograms_count():
     assert value(found, "relay_detection_lag_seconds_bucket", account="acme", le="2.0") == 1
     assert value(found, "relay_detection_lag_seconds_bucket", account="acme", le="1.5") == 0
     assert value(found, "relay_events_total", type="zendesk.job.completed", outcome="succeeded") == 1
-    assert value(found, "relay_deliveries_total", sink="orders", outcome="delivered") == 1
+    assert value(found, "relay_deliveries_total", sink="orders", outcome="delivered") == 3
+    assert value(found, "relay_delivery_seconds_bucket", sink="orders", le="0.5") == 1
+    assert value(found, "relay_delivery_seconds_count", sink="orders") == 3
+    assert value(found, "relay_delivery_seconds_sum", sink="orders") == pytest.approx(1.7)
     assert value(found, "relay_ledger_commits_total", outcome="committed") == 1
     assert value(found, "relay_rate_wait_seconds_total", account="acme") == 1.5
     assert value(found, "relay_unseen_seconds_bucket", le="10.0") == 1

@@ -5,6 +5,7 @@ from relay.core.record import Message
 from relay.errors import NotPublishable, Reason
 from relay.shard.publications import Publications
 
+DELIVERED = [("bus", "delivered", 0.1), ("bus", "delivered", 0.1), ("other", "delivered", 0.1)]
 REFUSAL = NotPublishable("no broker", Reason.TIMEOUT)
 
 
@@ -18,8 +19,8 @@ class Told:
     def __init__(self):
         self.counted, self.logged = [], []
 
-    def delivery(self, sink, outcome, seconds):
-        self.counted.append((sink, outcome, seconds))
+    def delivery(self, sink, outcome, seconds, count=1):
+        self.counted += [(sink, outcome, seconds)] * count
 
     def info(self, event, **fields):
         self.logged.append((event, fields))
@@ -44,13 +45,13 @@ def test_a_sink_that_refuses_is_left_to_its_courier_until_that_gets_through_and_
     assert not publications.may("bus")
     assert publications.may("other")
     for _ in range(2):
-        publications.published([message()], 0.1)
+        publications.published([message(), message("other"), message(number=2)], 0.1)
     assert publications.may("bus")
     assert told.logged == [
         ("ledger.unpublishable", {"sink": "bus", "error": "no broker"}),
         ("ledger.publishable", {"sink": "bus"}),
     ]
-    assert told.counted == [("bus", "unavailable", 0.5)] * 4 + [("bus", "delivered", 0.1)] * 2
+    assert told.counted == [("bus", "unavailable", 0.5)] * 4 + DELIVERED * 2
 
 
 def test_an_event_that_is_too_large_is_no_fault_of_the_others(publications, told):

@@ -35,6 +35,18 @@ def reason_of(error: BaseException) -> Reason:
     return Reason.CONNECT
 
 
+def forget_frames(error: BaseException) -> None:
+    """Drop where it came from, and what caused it, once it is a value.
+
+    aiohttp's functions keep errors in variables of their own. So an error that holds their frames holds itself, and
+    only the garbage collector would find it, with seventy other objects for each attempt that failed.
+    """
+    following: BaseException | None = error
+    while following is not None:
+        following.__traceback__ = None
+        following = following.__cause__ or following.__context__
+
+
 def describe(error: BaseException) -> str:
     """For people. Not `str(error)` as it is: aiohttp puts the url into some, and that may hold a secret."""
     match error:

@@ -7,8 +7,8 @@ libraries leave, and looking through everything for it took a tenth of the time 
 import gc
 
 # To have come before it looks at them. With half as many, what a moment's events hold makes it look in vain; with twice
-# as many, what attempts leave that failed, which does hold cycles, takes a third more memory.
-YOUNG_OBJECTS = 50_000
+# as many, everybody waits longer for it.
+YOUNG_OBJECTS = 100_000
 YOUNG_ROUNDS = 1  # after more than so many it looks at what they left; everybody waits meanwhile, for 40 ms or so
 OLDER_ROUNDS = 100  # after more than so many of those it looks at everything
 

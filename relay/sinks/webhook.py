@@ -11,7 +11,7 @@ from relay.core.delivery import Attempt
 from relay.core.events import CloudEvent
 from relay.core.webhook import Request, Webhook, excerpt, judge, request_of, secrets_of
 from relay.interruption import Interruptible
-from relay.network import FAILURES, describe, reason_of
+from relay.network import FAILURES, describe, forget_frames, reason_of
 from relay.sinks.guard import check_host
 
 ANSWER_BYTES_MAX = 4_096
@@ -66,6 +66,7 @@ class WebhookSink:
                 hidden=secrets_of(webhook),
             )
         except FAILURES as error:
+            forget_frames(error)
             return Attempt(reason=reason_of(error), detail=excerpt(describe(error)))
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from relay import __version__
 from relay.core.tokens import TOKEN_PATH, TokenRequest
 from relay.core.zendesk import NoResponse, Request, Response
 from relay.errors import Reason
-from relay.network import FAILURES, describe, reason_of
+from relay.network import FAILURES, describe, forget_frames, reason_of
 
 BODY_BYTES_MAX = 16 * 1024 * 1024  # 100 jobs with 100 results each take about 2 MB
 REQUEST_SECONDS, CONNECT_SECONDS = 30.0, 10.0
@@ -101,6 +101,7 @@ class Transport:
             ) as answer:
                 content = await _read(answer)
         except FAILURES as error:
+            forget_frames(error)
             return NoResponse(reason=reason_of(error), detail=describe(error))
         if content is None:
             return NoResponse(reason=Reason.UNREADABLE, detail=f"more than {BODY_BYTES_MAX:,} bytes")

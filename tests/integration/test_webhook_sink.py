@@ -1,6 +1,8 @@
 """The webhook sink against real receivers on loopback, each playing one answer."""
 
 import asyncio
+import gc
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -123,6 +125,25 @@ async def test_nobody_listens():
     async with peer(lambda reader, writer: asyncio.sleep(0)) as port:
         pass
     assert (await send_to(f"http://127.0.0.1:{port}/")).reason is Reason.CONNECT
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_failed_attempts_leave_nothing_to_the_garbage_collector(listens):
+    """They may go on for days."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()  # the system takes connections, and nobody reads from them
+        async with sink_to(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout_seconds=0.05) as orders:
+            await sent(orders)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    assert (await sent(orders)).reason is (Reason.TIMEOUT if listens else Reason.CONNECT)
+                assert gc.collect() < 10 * 20  # asyncio's transports leave some, uvloop's do not
+            finally:
+                gc.enable()
 
 
 async def test_a_name_that_does_not_exist():

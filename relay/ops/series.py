@@ -60,8 +60,14 @@ class Distribution:
 
     def observe_all(self, values: Collection[float]) -> None:
         counts, bounds = self._counts, self._bounds
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
+        if not values:
+            return
+        lowest = bisect_left(bounds, min(values))
+        if lowest == bisect_left(bounds, max(values)):  # as mostly, where they are told together
+            counts[lowest] += len(values)
+        else:
+            for value in values:
+                counts[bisect_left(bounds, value)] += 1
         self.sum += sum(values)
 
     @property

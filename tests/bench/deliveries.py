@@ -16,7 +16,7 @@ from bench.processes import HERE, Server
 from bench.table import Measurement
 from bench.webhooks import pending, receiver, relay, resting, sink, taken
 
-OWED, BODIES = 40_000, 1_000
+OWED, BODIES = 80_000, 1_000
 CONCURRENCY, OF_BARE = 32, 0.5
 ROUNDS, ROUND_SECONDS = 5, 1.5
 

@@ -49,6 +49,20 @@ def test_histograms_are_read_as_those_of_the_client_library(observed, labels):
         assert mine == pytest.approx(theirs, nan_ok=True)
 
 
+@given(st.lists(st.tuples(st.floats(0, 5) | st.sampled_from(BOUNDS), st.integers(1, 3)), max_size=20))
+def test_values_that_are_observed_together_count_as_one_by_one(observed):
+    alone, counted, together = (Distribution(BOUNDS) for _ in range(3))
+    values = [value for value, count in observed for _ in range(count)]
+    for value in values:
+        alone.observe(value)
+    for value, count in observed:
+        counted.observe(value, count)
+    together.observe_all(values)
+    for one in (counted, together):
+        assert list(one.cumulative()) == list(alone.cumulative())
+        assert one.sum == pytest.approx(alone.sum)
+
+
 def test_a_family_without_series_is_told_by_its_head():
     family = Family(name="g", kind="gauge", text="A text")
     assert list(family.lines([])) == ["# HELP g A text\n# TYPE g gauge\n"]

@@ -36,15 +36,15 @@ def reason_of(error: BaseException) -> Reason:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Drop where it came from, and what caused it, once it is a value.
+    """Drop where it was raised, and where what had led to it was, when all is told that is to be told of it.
 
     aiohttp's functions keep errors in variables of their own. So an error that holds their frames holds itself, and
     only the garbage collector would find it, with seventy other objects for each attempt that failed.
     """
-    following: BaseException | None = error
-    while following is not None:
-        following.__traceback__ = None
-        following = following.__cause__ or following.__context__
+    errors = [error]
+    for each in errors:
+        each.__traceback__ = None
+        errors += [one for one in (each.__cause__, each.__context__) if one is not None and one not in errors]
 
 
 def describe(error: BaseException) -> str:

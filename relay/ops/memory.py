@@ -9,7 +9,7 @@ import gc
 # To have come before it looks at them. With half as many, what a moment's events hold makes it look in vain; with twice
 # as many, everybody waits longer for it.
 YOUNG_OBJECTS = 100_000
-YOUNG_ROUNDS = 1  # after more than so many it looks at what they left; everybody waits meanwhile, for 40 ms or so
+YOUNG_ROUNDS = 1  # after more than so many it looks at what they left; everybody waits meanwhile, for 40 ms or more
 OLDER_ROUNDS = 100  # after more than so many of those it looks at everything
 
 

@@ -96,6 +96,6 @@ class WebhookSink:
             async with response, asyncio.timeout(self._answer_seconds):
                 while chunk := await response.content.read(ANSWER_BYTES_MAX - len(body)):
                     body += chunk
-        except (aiohttp.ClientError, OSError):
-            pass
+        except (aiohttp.ClientError, OSError) as error:
+            forget_frames(error)
         return body

@@ -202,12 +202,6 @@ class TestCommit:
         assert await all_live(ledger) == {seen: [tried]}
         assert await ledger.page(accounts=None, state=None, after=None, limit=10) == [seen]
 
-    async def test_of_equal_keys_in_one_batch_the_last_row_counts(self, ledger):
-        states = ["queued", "working", "queued", "completed"]
-        await record(ledger, *(job(state=state) for state in states), owed(job(), attempts=1), owed(job(), attempts=2))
-        assert (await ledger.find([job().key]))[job().key].state == "completed"
-        assert [delivery.attempts for delivery in await ledger.deliveries_of(job())] == [2]
-
     async def test_replacing_a_job_leaves_its_deliveries(self, ledger):
         await record(ledger, job(), owed(job()))
         await record(ledger, job(state="completed", detected_at=120.0))

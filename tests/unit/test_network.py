@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import ssl
 
@@ -6,7 +7,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from relay.errors import Reason
-from relay.network import FAILURES, AddressRefusedError, describe, reason_of
+from relay.network import FAILURES, AddressRefusedError, describe, forget_frames, reason_of
 
 KEY = ConnectionKey(
     host="example.test", port=443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
@@ -75,3 +76,20 @@ def test_what_is_said_of_a_failure_does_not_hold_the_url(error):
 )
 def test_a_failure_is_described_in_words(error, said):
     assert describe(error) == said
+
+
+def test_the_frames_of_an_error_and_of_all_that_led_to_it_are_forgotten():
+    """Also where errors refer to each other in a circle, which Python allows."""
+    context, cause, error = ValueError("context"), ValueError("cause"), ValueError("error")
+    for one, led_to_by in ((context, error), (cause, context)):
+        with contextlib.suppress(ValueError):
+            raise one from led_to_by
+    try:
+        try:
+            raise context
+        except ValueError:
+            raise error from cause
+    except ValueError as raised:
+        forget_frames(raised)
+    assert (error.__cause__, error.__context__) == (cause, context)
+    assert [one.__traceback__ for one in (error, cause, context)] == [None] * 3

@@ -10,7 +10,8 @@ from relay.ledger.kafka.partitioning import partition_of_key
 from relay.ledger.kafka.records import Record
 
 MESSAGES_BYTES_MAX = 64 * 1024  # well below what topics take at once, which is 1 MiB where nobody set it
-MESSAGE_BYTES_EXTRA = 4 * 1024  # more than its key, its headers and what a batch adds
+MESSAGE_BYTES_EXTRA = 128  # more than what a batch adds to the bytes of a message
+ATTRIBUTES_BYTES = 4 * 1024  # more than an event's key and headers, and what a batch adds to them
 
 Empty = Callable[[], BatchBuilder]
 
@@ -43,7 +44,7 @@ def of_messages(
         numbers = partitions[message.topic]
         place = (message.topic, numbers[partition_of_key(message.key or b"", len(numbers))])
         batch = open_batches.get(place)
-        if batch is not None and batch.size() + size_of(message) > MESSAGES_BYTES_MAX:
+        if batch is not None and batch.size() + room_for(message) > MESSAGES_BYTES_MAX:
             yield MessageBatch(*place, batch)
             batch = None
         if batch is None:
@@ -54,5 +55,11 @@ def of_messages(
 
 
 def size_of(message: Message) -> int:
-    """In bytes, and rather too many than too few: to count the headers would take longer than to send them."""
-    return len(message.value or b"") + MESSAGE_BYTES_EXTRA
+    """In bytes, and rather too many than too few."""
+    headers = sum([len(name) + len(value or b"") for name, value in message.headers])
+    return len(message.key or b"") + len(message.value or b"") + headers + MESSAGE_BYTES_EXTRA
+
+
+def room_for(message: Message) -> int:
+    """No less than its size, without the headers' being counted, which would take as long as all that a batch does."""
+    return len(message.value or b"") + ATTRIBUTES_BYTES

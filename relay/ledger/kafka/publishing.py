@@ -13,7 +13,7 @@ from relay.core.record import Message
 from relay.errors import NotPublishable, Reason
 from relay.kafka.failures import ADVICE
 from relay.kafka.producer import Record
-from relay.ledger.kafka.batches import MESSAGES_BYTES_MAX, size_of
+from relay.ledger.kafka.batches import MESSAGES_BYTES_MAX, room_for, size_of
 from relay.ledger.kafka.producer import NotPublished
 from relay.ledger.kafka.topics import RECORD_BYTES_MAX
 
@@ -72,7 +72,7 @@ class Publishing:
         too_large = [
             (message.event.id, record)
             for message, record in zip(messages, records, strict=True)
-            if size_of(record) >= self._limit(record.topic, now)
+            if room_for(record) >= (limit := self._limit(record.topic, now)) and size_of(record) >= limit
         ]
         if not too_large:
             return None

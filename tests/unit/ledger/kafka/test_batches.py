@@ -4,10 +4,14 @@ import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
 
+from relay.core.events import render, source_of
+from relay.core.job import Job
+from relay.core.observe import give_up
 from relay.kafka.producer import Record as Message
-from relay.ledger.kafka.batches import MESSAGES_BYTES_MAX, of_messages, of_rows, size_of
+from relay.ledger.kafka.batches import MESSAGES_BYTES_MAX, of_messages, of_rows, room_for, size_of
 from relay.ledger.kafka.partitioning import partition_of_key
 from relay.ledger.kafka.records import Record
+from relay.sinks.kafka import record_of
 
 LARGE = 512 * 1024
 
@@ -61,7 +65,11 @@ def test_no_batch_of_messages_is_too_large_unless_it_holds_only_one(size):
 
 
 def test_the_size_that_is_told_of_a_message_is_never_less_than_what_it_takes():
-    one = message(b"key", b"x" * 100)
+    """Of one whose attributes are as long as they may be: an account's name, an id, a host."""
+    job = Job(account="a" * 64, id="i" * 128, tracked_at=1_770_105_600.123, traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    lost = give_up(job, 1_770_105_900.0)
+    rendered = render(lost, lost.events[-1], source_of(f"https://{'h' * 253}:65535"))
+    one = record_of(rendered, topic="events", in_binary=True)
     batch = empty()
     batch.append(timestamp=None, key=one.key, value=one.value, headers=list(one.headers))
-    assert len(batch._build()) <= size_of(one)
+    assert 1_000 + len(one.value) < len(batch._build()) <= size_of(one) <= room_for(one)

@@ -20,8 +20,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Changes that become durable together or not at all. A row replaces the one with the same key, of which a
-    batch has no two.
+    """Changes that become durable together or not at all. A row replaces the one with the same key.
+    Whoever makes a batch puts no key into it twice; if it were there twice, the last row would count.
 
     `events`: those that are new, each with its job, which is among `jobs` and holds it; their positions rise.
     `unknown`: jobs that were taken for unknown when this was decided; see AlreadyKnown.

@@ -263,7 +263,7 @@ class Poller:
             seen = [watch for watch in seen if watch.job.id in found]
         self._around.metrics.looked([now - watch.unseen_since for watch in seen])
         # Compared as bytes: the usual case, nothing new, costs no more than that.
-        changed = [watch for watch in seen if encoded[(job := watch.job).id] != job.job_status]
+        changed = [watch for watch in seen if encoded[watch.job.id] != watch.job.job_status]
         if not changed:
             post.roster.looked(seen, now)
             return ()

@@ -285,7 +285,7 @@ class TestEndWanted:
         first, second = event(JOB, EventType.STARTED, 1), event(replace(JOB, id="2"), EventType.STARTED, 3)
         await put(image, Batch(jobs=[first, second]))
         await image.settle()
-        await put(image, Batch(jobs=[event(first, EventType.COMPLETED, 4)]), offset=2)
+        await put(image, Batch(jobs=[first, event(first, EventType.COMPLETED, 4)]), offset=2)
         assert not image.end_wanted
         await put(image, Batch(jobs=[event(replace(JOB, id="3"), EventType.STARTED, 2)]), offset=3)
         assert image.end_wanted
